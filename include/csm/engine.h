@@ -1,0 +1,108 @@
+// The engine: a loaded model that speaks.
+//
+// Engine::open loads weights once; the weights are immutable. One inference thread per engine does all the arithmetic;
+// public calls may come from any thread and are served in order. A stream or result never outlives what it needs: streams
+// keep their engine alive.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <csm/error.h>
+#include <csm/speech.h>
+
+namespace csm {
+
+struct EngineOptions {
+  std::string model;             // directory or file of a checkpoint
+  std::string backend = "auto";  // "auto", "ggml"
+  std::string device = "auto";   // "auto", "cpu", or a device name as `csm doctor` lists it
+  int n_threads = 0;             // 0 = physical cores
+  // Arithmetic type of matrices: "auto", "f32", "f16", "bf16". auto = f32 while that takes at most 1 GB, else as stored.
+  std::string dtype = "auto";
+  // "" or one of q8_0, q6_K, q5_K, q4_K, q4_0 for both parts, or "backbone=q8_0,depth=q6_K".
+  std::string quantize;
+  std::string codec_dtype = "f32";  // "f32" or "f16"
+  std::string kv_type = "f32";      // "f32", "f16" or "q8_0"
+
+  void validate() const;
+};
+
+struct TokenizeResult {
+  std::vector<int> ids;
+  std::vector<std::string> tokens;  // printable form of each id
+};
+
+// What the model would be given for a request: [n_positions, n_codebooks + 1], last column = text.
+struct Prompt {
+  std::vector<int32_t> frames;
+  std::vector<uint8_t> mask;
+  int n_columns = 0;
+
+  int n_positions() const { return n_columns > 0 ? static_cast<int>(frames.size()) / n_columns : 0; }
+};
+
+// Logits along a path of codes: the tool for parity, for judging quantisation and for comparing backends.
+struct TraceRequest {
+  Prompt prompt;
+  std::optional<Codes> forced;  // teacher forcing; unset: greedy
+  int max_frames = 0;           // greedy: at most this many frames, the all-zero one included
+};
+
+struct Trace {
+  Codes codes;
+  std::vector<float> logits;  // [n_frames, n_codebooks, audio_vocab]
+  std::vector<float> hidden;  // [n_frames, backbone_width]
+  int audio_vocab = 0;
+  int backbone_width = 0;
+};
+
+// Samples that arrive while the rest is still being generated. Not thread-safe: one consumer.
+class SpeechStream {
+ public:
+  virtual ~SpeechStream() = default;
+  // Blocks for the next samples (at least one frame); false at the end. Rethrows what stopped the generation.
+  virtual bool next(std::vector<float>& samples) = 0;
+  // Stops within one frame; next() then returns what is left and false. Safe from any thread.
+  virtual void cancel() = 0;
+  // Codes and statistics so far; complete once next() has returned false.
+  virtual SpeechResult result() = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Errors: kNotFound, kInvalidData (one message lists all that is missing, misshapen, unknown or non-finite), kUnsupported,
+  // kResourceLimit.
+  static std::shared_ptr<Engine> open(const EngineOptions& options);
+
+  virtual int sample_rate_hz() const = 0;
+  virtual int n_codebooks() const = 0;
+  virtual int frame_samples() const = 0;
+  virtual bool has_language_model() const = 0;  // false: a codec-only checkpoint
+  virtual int n_threads() const = 0;
+  virtual SamplingOptions default_backbone_sampling() const = 0;
+  virtual SamplingOptions default_depth_sampling() const = 0;
+
+  // Generates the whole utterance. The callback (may be empty) returns false to cancel.
+  virtual SpeechResult synthesize(const SpeechRequest& request,
+                                  const std::function<bool(const SpeechProgress&)>& on_progress) = 0;
+  virtual std::unique_ptr<SpeechStream> start(const SpeechRequest& request) = 0;
+  // Several requests in lock step; each gets what it would get alone but for near-ties.
+  virtual std::vector<SpeechResult> synthesize_batch(const std::vector<SpeechRequest>& requests) = 0;
+
+  virtual Prompt prompt(const SpeechRequest& request) = 0;
+  virtual Trace trace(const TraceRequest& request) = 0;
+
+  virtual TokenizeResult tokenize(const std::string& text) = 0;
+
+  // Codec alone. encode: any rate, resampled; n_codebooks 0 = all the codec has. decode: sample_rate_hz() out.
+  virtual Codes encode(const Audio& audio, int n_codebooks) = 0;
+  virtual Audio decode(const Codes& codes) = 0;
+};
+
+}  // namespace csm

@@ -1,0 +1,31 @@
+// Inside of the audio folder: decoding from memory, the bounds, and libsndfile's way to bytes.
+//
+// Place in the flow: files -> samples and samples -> files (csm/audio.h). Values; thread-safe.
+#pragma once
+
+#include <csm/audio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace csm {
+
+inline constexpr int kMinSampleRateHz = 1'000;
+inline constexpr int kMaxSampleRateHz = 768'000;
+inline constexpr int kMaxChannels = 64;
+inline constexpr int kMaxSeconds = 3'600;
+// An hour at 96 kHz (1.4 GB): what a few kilobytes of compressed silence can make us hold at most.
+inline constexpr int64_t kMaxSamples = int64_t{kMaxSeconds} * 96'000;
+
+// As read_audio, from the bytes of a file. `where` names them in errors.
+Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& where);
+
+// Clips to [-1, 1] and scales by 32768, the inverse of how 16-bit samples are read. Samples must be finite.
+int16_t to_int16(float sample);
+
+// Throws kInvalidArgument when a sample is NaN or infinite: no file format gives that a meaning.
+void check_finite(std::span<const float> samples, const std::string& where);
+
+}  // namespace csm

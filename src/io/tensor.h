@@ -1,0 +1,50 @@
+// Tensors as they lie in files: a name, a type, a shape and bytes. No arithmetic beyond widening to float32.
+//
+// Place in the flow: io -> model -> backends. Values; the bytes are owned by whoever made the source (a mapping, a
+// generator) and kept alive by TensorBytes::owner. Thread-safe for reading.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace csm {
+
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool };
+
+size_t size_of(DType type);
+const char* to_string(DType type);   // the safetensors spelling: "F32", "BF16", ...
+bool is_floating(DType type);
+
+struct TensorBytes {
+  std::span<const std::byte> data;
+  std::shared_ptr<const void> owner;  // keeps data alive; null when the source itself does
+};
+
+// One tensor of a source. fetch() gives its bytes: a view into a mapping (free), or freshly generated memory.
+struct TensorInfo {
+  std::string name;
+  DType type = DType::kF32;
+  std::vector<int64_t> shape;  // row-major, as in PyTorch
+  std::function<TensorBytes()> fetch;
+
+  int64_t n_elements() const;
+  size_t n_bytes() const;
+  std::string describe() const;  // "F32 [2051, 16]"
+};
+
+// Widens n elements (F64, F32, F16, BF16 and the integer types) to float32.
+void widen_to_f32(DType type, const std::byte* source, size_t n, float* out);
+float f16_to_f32(uint16_t bits);
+float bf16_to_f32(uint16_t bits);
+uint16_t f32_to_f16(float value);   // round to nearest even
+uint16_t f32_to_bf16(float value);  // round to nearest even
+
+// True when all of n floating point elements are finite.
+bool all_finite(DType type, const std::byte* source, size_t n);
+
+}  // namespace csm

@@ -1,0 +1,50 @@
+// The one definition of how a code is drawn from its logits. Backends may do the same on their device; they must give
+// the same codes but for near-ties.
+//
+// filter (bias, penalties, minimum length, mask, temperature, top-k keeping ties, top-p, min-p), then
+// argmax(logit + gumbel(seed, stream, frame, codebook, id)). The noise belongs to the id, so the draw does not depend on order, batch,
+// chunking or backend. Stateless but for scratch memory: one Sampler per thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <csm/speech.h>
+
+namespace csm {
+
+// All the randomness of one frame of one sequence.
+struct NoiseKey {
+  uint64_t seed = 0;
+  uint32_t stream = 0;
+  uint32_t frame = 0;
+};
+
+// Standard Gumbel noise of one id: -log(-log(u)), u from Philox4x32-10 (Salmon et al. 2011) at (stream, frame, codebook, id).
+float gumbel_noise(const NoiseKey& key, uint32_t codebook, uint32_t id);
+
+// What limits a draw besides the options.
+struct DrawContext {
+  std::span<const int32_t> history;  // ids drawn before for this codebook, oldest first, already cut to the window
+  int n_valid_codes = 0;             // ids at or above are masked; 0 = no mask
+  bool suppress_end = false;         // minimum length: id 0 cannot be drawn
+};
+
+class Sampler {
+ public:
+  // The filtered logits, -inf where an id cannot be drawn, divided by the temperature. In place. Greedy (temperature 0)
+  // applies bias, penalties and masks only.
+  void filter(std::span<float> logits, const SamplingOptions& options, const DrawContext& context);
+
+  // Filters a copy of the logits and draws. Ties go to the lowest id.
+  int32_t draw(std::span<const float> logits, const SamplingOptions& options, const DrawContext& context, const NoiseKey& key,
+               uint32_t codebook);
+
+ private:
+  std::vector<float> work_;
+  std::vector<int32_t> order_;
+  std::vector<float> sorted_;
+};
+
+}  // namespace csm
