@@ -1,0 +1,12 @@
+// The GGML backend: CPU, and every device that ggml has.
+#pragma once
+
+#include <memory>
+
+#include "backends/backend.h"
+
+namespace csm {
+
+std::unique_ptr<Backend> make_ggml_backend();
+
+}  // namespace csm
