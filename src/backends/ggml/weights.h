@@ -19,6 +19,8 @@ ggml_type weight_type(WeightType type, DType stored);
 
 // Writes rows [first, first + n) of a weight as float32 to out, row-major. Called from several threads.
 using FillRows = std::function<void(int64_t first, int64_t n, float* out)>;
+// Fetches what FillRows reads; called once, when the weight is loaded, so that one source at a time is in memory.
+using OpenRows = std::function<FillRows()>;
 
 class WeightStore {
  public:
@@ -28,8 +30,8 @@ class WeightStore {
   ggml_tensor* vector(const TensorInfo& source);
   // [rows, inner, ...] row-major as {product of inner, rows}. Errors: kUnsupported when a block of the type does not divide a row.
   ggml_tensor* matrix(const TensorInfo& source, ggml_type type);
-  // Anything else: rows made by fill. `name` is for messages.
-  ggml_tensor* generated(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, FillRows fill);
+  // Anything else (transposed, padded, computed): ne1 rows of ne0 elements from open. `name` is for messages.
+  ggml_tensor* generated(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, OpenRows open);
   // Values of our own, {n} f32.
   ggml_tensor* constant(std::vector<float> values);
 
@@ -41,11 +43,11 @@ class WeightStore {
  private:
   struct Item {
     ggml_tensor* tensor = nullptr;
-    FillRows fill;
+    OpenRows open;
   };
   ggml_tensor* declare(ggml_backend_buffer_type_t buffer_type, const std::string& name, ggml_type type, int64_t ne0, int64_t ne1);
   ggml_tensor* map(const TensorInfo& source, ggml_type type, int64_t ne0, int64_t ne1);
-  void fill(const Item& item);
+  void fill(const Item& item) const;
 
   std::shared_ptr<Device> device_;
   bool repack_;
@@ -57,7 +59,7 @@ class WeightStore {
   uint64_t n_bytes_ = 0;
 };
 
-// All elements of a stored tensor as float32, once per thread-safe reader.
+// All elements of a stored tensor as float32.
 std::vector<float> to_f32(const TensorInfo& source);
 
 }  // namespace csm::ggml
