@@ -1,8 +1,11 @@
 #include "backends/ggml/device.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -17,14 +20,26 @@ constexpr int kMaxThreads = 256;
 // ggml prints to stderr unless told otherwise; errors that matter come back as status codes.
 void discard_log(ggml_log_level, const char*, void*) {}
 
-// The search path is explicit, since ggml's own also looks into the current directory.
+// Where ggml's run-time modules are: in "ggml" beside libggml, as in .deps and in an installed prefix, which may be moved;
+// else where the build found them. Explicit, since ggml's own search also looks into the current directory.
+std::string module_directory() {
+  const char* named = std::getenv("CSM_GGML_MODULES");
+  if (named != nullptr && *named != '\0') return named;
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<const void*>(&ggml_backend_load_all_from_path), &library) != 0 && library.dli_fname != nullptr) {
+    const std::filesystem::path beside = std::filesystem::path(library.dli_fname).parent_path() / "ggml";
+    std::error_code error;
+    if (std::filesystem::is_directory(beside, error)) return beside.string();
+  }
+  return CSM_GGML_MODULES;
+}
+
 void load_modules() {
   static std::once_flag once;
   std::call_once(once, [] {
     ggml_log_set(discard_log, nullptr);
     if (ggml_backend_dev_count() > 0) return;  // a ggml with its backends linked in
-    const char* directory = std::getenv("CSM_GGML_MODULES");
-    ggml_backend_load_all_from_path(directory != nullptr && *directory != '\0' ? directory : CSM_GGML_MODULES);
+    ggml_backend_load_all_from_path(module_directory().c_str());
   });
 }
 
@@ -41,7 +56,7 @@ ggml_backend_dev_t find_device(const std::string& name) {
       if (ggml_backend_dev_t device = ggml_backend_dev_by_type(type)) return device;
     }
     fail(ErrorCode::kNotFound, "ggml has no device at all; its modules were looked for in '{}' (run scripts/setup, or set "
-         "CSM_GGML_MODULES to the directory that holds libggml-cpu-*)", CSM_GGML_MODULES);
+         "CSM_GGML_MODULES to the directory that holds libggml-cpu-*)", module_directory());
   }
   std::string known = "auto";
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
