@@ -1,54 +1,5 @@
-// A backend: the only arithmetic on weights. One folder, two classes (LanguageModel, Codec), a pass in the conformance suite.
+// The interface of a backend and the list of those built in.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "model/checkpoint.h"
-#include "model/model.h"
-
-namespace csm {
-
-enum class WeightType { kAsStored, kF32, kF16, kBF16, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0 };
-enum class KvType { kF32, kF16, kQ8_0 };
-// kBest is the product; kNaive is how others do it, kept so that `csm bench` can measure both in one process.
-enum class ExecutionPath { kBest, kNaive };
-
-struct BackendOptions {
-  std::string device = "auto";
-  int n_threads = 0;  // 0 = physical cores
-  WeightType backbone_type = WeightType::kF32;
-  WeightType depth_type = WeightType::kF32;
-  WeightType codec_type = WeightType::kF32;  // kF32 or kF16
-  KvType kv_type = KvType::kF32;
-  ExecutionPath path = ExecutionPath::kBest;
-  StageTap* stage_tap = nullptr;
-};
-
-struct DeviceInfo {
-  std::string name;         // what --device takes
-  std::string description;
-  uint64_t memory_bytes = 0;
-};
-
-class Backend {
- public:
-  virtual ~Backend() = default;
-  virtual std::string name() const = 0;     // "ggml"
-  virtual std::string version() const = 0;  // of the library behind it
-  virtual std::vector<DeviceInfo> devices() const = 0;
-  virtual std::vector<std::string> cpu_features() const = 0;
-  virtual int default_threads() const = 0;  // physical cores
-  // The checkpoint must outlive neither: what is needed of it is kept by reference count.
-  virtual std::unique_ptr<LanguageModel> load_language_model(std::shared_ptr<const Checkpoint> checkpoint,
-                                                             const BackendOptions& options) = 0;
-  virtual std::unique_ptr<Codec> load_codec(std::shared_ptr<const Checkpoint> checkpoint, const BackendOptions& options) = 0;
-};
-
-// The backends that are built in, in order of preference.
-std::vector<std::string> backend_names();
-// "auto" or a name. Errors: kInvalidArgument with the names there are.
-std::unique_ptr<Backend> make_backend(const std::string& name);
-
-}  // namespace csm
+#include "backends/registry.h"
+#include "model/backend.h"

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/backend.h"
+#include "model/backend.h"
 
 namespace csm::ggml {
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "backends/backend.h"
+#include "model/backend.h"
 
 namespace csm {
 
