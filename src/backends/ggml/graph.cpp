@@ -78,13 +78,22 @@ ggml_tensor* rope(ggml_context* context, ggml_tensor* x, ggml_tensor* positions,
 }
 
 ggml_tensor* attention(ggml_context* context, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask, float scale) {
+  const int64_t head_dim = q->ne[0];
   const int64_t n_queries = q->ne[1];
-  const int64_t width = q->ne[0] * q->ne[2];
+  const int64_t n_heads = q->ne[2];
+  const int64_t n_kv_heads = k->ne[2];
+  const int64_t batch = q->ne[3];
+  const int64_t n_keys = k->ne[1];
+  // With one query the heads of a group are columns of one product, so that each key is read once and not once a head.
+  const bool grouped = n_queries == 1 && n_heads > n_kv_heads;
+  if (grouped) q = ggml_reshape_4d(context, q, head_dim, n_heads / n_kv_heads, n_kv_heads, batch);
   ggml_tensor* scores = ggml_mul_mat(context, k, q);  // {n_keys, n_queries, n_heads, batch}
+  if (grouped) scores = ggml_reshape_4d(context, scores, n_keys, 1, n_heads, batch);
   scores = ggml_soft_max_ext(context, scores, mask, scale, 0.0f);
-  ggml_tensor* mixed = ggml_mul_mat(context, v, scores);                    // {head_dim, n_queries, n_heads, batch}
-  mixed = ggml_cont(context, ggml_permute(context, mixed, 0, 2, 1, 3));     // {head_dim, n_heads, n_queries, batch}
-  return ggml_reshape_2d(context, mixed, width, n_queries * q->ne[3]);
+  if (grouped) scores = ggml_reshape_4d(context, scores, n_keys, n_heads / n_kv_heads, n_kv_heads, batch);
+  ggml_tensor* mixed = ggml_mul_mat(context, v, scores);  // {head_dim, n_queries, n_heads, batch}
+  if (n_queries > 1) mixed = ggml_cont(context, ggml_permute(context, mixed, 0, 2, 1, 3));
+  return ggml_reshape_2d(context, mixed, head_dim * n_heads, n_queries * batch);
 }
 
 }  // namespace csm::ggml
