@@ -1,6 +1,8 @@
-// Which file may include which: the layers of src/ as CMake declares them, and the rules for include/, apps/ and examples/.
+// Which file may include which: the layers of src/ as CMake declares them, and the rules for include/, apps/ and
+// examples/.
 //
-// Place in the flow: used by test_layers.cpp only. Plain functions over text, so that the rules themselves can be tested.
+// Place in the flow: used by test_layers.cpp only. Plain functions over text, so that the rules themselves can be
+// tested.
 #pragma once
 
 #include <map>

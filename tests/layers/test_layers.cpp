@@ -31,18 +31,22 @@ std::set<std::string> find_sources(const std::vector<std::string>& folders) {
     if (!fs::is_directory(root / folder)) continue;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension().string();
-      if (extension == ".h" || extension == ".cpp" || extension == ".inc") files.insert(entry.path().lexically_relative(root).generic_string());
+      if (extension == ".h" || extension == ".cpp" || extension == ".inc")
+        files.insert(entry.path().lexically_relative(root).generic_string());
     }
   }
   return files;
 }
 
-Sources repository() { return {parse_table(read(CSM_LAYER_TABLE)), find_sources({"include", "src", "apps", "examples"})}; }
+Sources repository() {
+  return {parse_table(read(CSM_LAYER_TABLE)), find_sources({"include", "src", "apps", "examples"})};
+}
 
 std::vector<std::string> check_all(const Sources& sources) {
   std::vector<std::string> all;
   for (const std::string& path : sources.files) {
-    for (const std::string& line : violations(sources, path, read(fs::path(CSM_SOURCE_DIR) / path))) all.push_back(line);
+    for (const std::string& line : violations(sources, path, read(fs::path(CSM_SOURCE_DIR) / path)))
+      all.push_back(line);
   }
   return all;
 }
@@ -74,9 +78,12 @@ TEST(Layers, TableHasNoCycleAndMatchesTheFolders) {
 
 // The order of the design, whatever the table says: text -> tokens -> frames -> codes -> samples -> bytes.
 TEST(Layers, TableKeepsToTheDesign) {
-  const std::vector<std::string> order = {"base", "io", "text", "audio", "model", "prompt", "backends/ggml", "backends", "engine"};
+  const std::vector<std::string> order = {"base",          "io",       "text",  "audio", "model", "prompt",
+                                          "backends/ggml", "backends", "engine"};
   const Table table = repository().table;
-  const auto rank = [&](const std::string& folder) { return std::find(order.begin(), order.end(), folder) - order.begin(); };
+  const auto rank = [&](const std::string& folder) {
+    return std::find(order.begin(), order.end(), folder) - order.begin();
+  };
   for (const auto& [folder, allowed] : table) {
     EXPECT_LT(rank(folder), static_cast<std::ptrdiff_t>(order.size())) << folder << " has no place in the design";
     for (const std::string& below : allowed) EXPECT_LT(rank(below), rank(folder)) << folder << " uses " << below;
@@ -102,9 +109,10 @@ TEST(Layers, ExamplesAreUnder60Lines) {
 // The rules on made-up files.
 class IncludeRules : public ::testing::Test {
  protected:
-  const Sources sources_{parse_table("base\nio base\ntext io base\naudio io base\nbackends/ggml io base\nbackends backends/ggml io\n"),
-                         {"include/csm/audio.h", "src/base/fail.h", "src/io/file.h", "src/text/bpe.h", "src/audio/wav.h",
-                          "src/backends/backend.h", "src/backends/ggml/graph.h", "apps/csm/flags.h"}};
+  const Sources sources_{
+      parse_table("base\nio base\ntext io base\naudio io base\nbackends/ggml io base\nbackends backends/ggml io\n"),
+      {"include/csm/audio.h", "src/base/fail.h", "src/io/file.h", "src/text/bpe.h", "src/audio/wav.h",
+       "src/backends/backend.h", "src/backends/ggml/graph.h", "apps/csm/flags.h"}};
 
   size_t n_wrong(const std::string& path, const std::string& include) const {
     return violations(sources_, path, "// comment\n#include " + include + "\n").size();
@@ -146,7 +154,8 @@ TEST_F(IncludeRules, PublicHeadersStandOnTheStandardLibrary) {
 }
 
 TEST_F(IncludeRules, EveryIncludeIsSeenWithItsLine) {
-  const std::vector<Include> found = find_includes("#pragma once\n\n  #  include <a.h>\n#ifdef NEVER\n#include \"b/c.h\"  // why\n#endif\n");
+  const std::vector<Include> found =
+      find_includes("#pragma once\n\n  #  include <a.h>\n#ifdef NEVER\n#include \"b/c.h\"  // why\n#endif\n");
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].line, 3);
   EXPECT_FALSE(found[0].quoted);
