@@ -64,6 +64,12 @@ struct FrameRequest {
   std::span<int32_t> out;            // [n_codebooks]
 };
 
+// Bytes of weights that one appended row and one next_frames read.
+struct FrameBytes {
+  uint64_t backbone = 0;
+  uint64_t depth = 0;
+};
+
 class LanguageModel {  // backbone + depth decoder; weights are immutable after load
  public:
   virtual ~LanguageModel() = default;
@@ -79,8 +85,10 @@ class LanguageModel {  // backbone + depth decoder; weights are immutable after 
   virtual void next_frames(std::span<FrameRequest> batch) = 0;
   // Graph builds, buffer allocations and thread starts so far: constant in steady state.
   virtual uint64_t n_setups() const = 0;
-  // Bytes of weights held in memory of our own, and bytes read per frame (for the bandwidth ratio).
+  // Bytes of all weights but the embedding tables (whose rows are read where they are stored), mapped ones included.
   virtual uint64_t weight_bytes() const = 0;
+  // What must be read, for the bandwidth ratio.
+  virtual FrameBytes frame_bytes() const = 0;
 };
 
 class CodecDecoder {
