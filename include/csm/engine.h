@@ -32,8 +32,9 @@ struct EngineOptions {
 };
 
 struct TokenizeResult {
-  std::vector<int> ids;
-  std::vector<std::string> tokens;  // printable form of each id
+  std::vector<int> ids;             // of the text alone
+  std::vector<std::string> tokens;  // printable form of each of them
+  std::vector<int> ids_bos_eos;     // with what the tokenizer's post-processor puts around a text (BOS, EOS)
 };
 
 // What the model would be given for a request: [n_positions, n_codebooks + 1], last column = text.

@@ -1,0 +1,48 @@
+// Which backends are built in: the only file that asks.
+#include "backends/registry.h"
+
+#include "base/fail.h"
+
+#ifdef CSM_HAVE_GGML
+#include "backends/ggml/ggml_backend.h"
+#endif
+
+namespace csm {
+namespace {
+
+struct Entry {
+  const char* name;
+  std::unique_ptr<Backend> (*make)();
+};
+
+// In order of preference.
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = {
+#ifdef CSM_HAVE_GGML
+      {"ggml", make_ggml_backend},
+#endif
+  };
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries()) names.push_back(entry.name);
+  return names;
+}
+
+std::unique_ptr<Backend> make_backend(const std::string& name) {
+  if (entries().empty()) {
+    fail(ErrorCode::kUnsupported, "this build of csm has no backend; configure it with -DCSM_GGML=ON");
+  }
+  if (name == "auto") return entries().front().make();
+  for (const Entry& entry : entries()) {
+    if (name == entry.name) return entry.make();
+  }
+  fail(ErrorCode::kInvalidArgument, "there is no backend '{}'; expected auto or one of {}", name,
+       fmt::join(backend_names(), ", "));
+}
+
+}  // namespace csm

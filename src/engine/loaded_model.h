@@ -1,0 +1,34 @@
+// Everything an engine holds once a model is open.
+//
+// Place in the flow: loader -> LoadedModel -> synthesis, trace and the public class. Owned by the engine. The backend, the
+// language model and the codec are made, used and destroyed on the inference thread; the rest is immutable and may be read
+// from any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/loader.h"
+#include "model/backend.h"
+
+namespace csm {
+
+struct LoadedModel {
+  ModelFiles files;
+  ModelSpec spec;
+  int n_threads = 0;
+  std::unique_ptr<Tokenizer> tokenizer;  // null: the model has no tokenizer.json
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<LanguageModel> language_model;  // null: a codec alone
+  std::unique_ptr<Codec> codec;
+
+  // Codes per frame: those that the language model speaks, or all of a codec that is alone.
+  int n_codebooks() const { return spec.has_language_model ? spec.n_codebooks : spec.codec.n_codebooks; }
+
+  // Errors: kUnsupported when the checkpoint is a codec alone.
+  LanguageModel& need_language_model() const;
+  // Errors: kNotFound with the name of the missing file.
+  const Tokenizer& need_tokenizer() const;
+};
+
+}  // namespace csm

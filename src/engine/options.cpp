@@ -1,0 +1,213 @@
+#include "engine/options.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "backends/registry.h"
+#include "base/fail.h"
+#include "base/utf8.h"
+
+namespace csm {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr uint64_t kMaxAutoF32Bytes = 1'000'000'000;  // dtype "auto" widens up to here
+constexpr double kLeastSeconds = 1;                   // less room than this is no room for speech
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+template <typename T>
+struct Word {
+  const char* name;
+  T value;
+};
+
+constexpr Word<WeightType> kDtypes[] = {{"auto", WeightType::kAsStored},
+                                        {"f32", WeightType::kF32},
+                                        {"f16", WeightType::kF16},
+                                        {"bf16", WeightType::kBF16}};
+constexpr Word<WeightType> kQuantizedTypes[] = {{"q8_0", WeightType::kQ8_0},
+                                                {"q6_K", WeightType::kQ6_K},
+                                                {"q5_K", WeightType::kQ5_K},
+                                                {"q4_K", WeightType::kQ4_K},
+                                                {"q4_0", WeightType::kQ4_0}};
+constexpr Word<WeightType> kCodecDtypes[] = {{"f32", WeightType::kF32}, {"f16", WeightType::kF16}};
+constexpr Word<KvType> kKvTypes[] = {{"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
+
+// The value of a word; option and hint make the message.
+template <typename T, size_t n>
+T parse_word(const Word<T> (&words)[n], const char* option, const std::string& text, const char* hint = "") {
+  std::string known;
+  for (const auto& word : words) {
+    if (lower(text) == lower(word.name)) return word.value;
+    known += (known.empty() ? "" : ", ") + std::string(word.name);
+  }
+  fail(ErrorCode::kInvalidArgument, "{} is '{}'; expected one of {}{}", option, text, known, hint);
+}
+
+WeightType parse_quantized_type(const std::string& text) {
+  return parse_word(kQuantizedTypes, "quantize", text, ", or a list as 'backbone=q8_0,depth=q6_K'");
+}
+
+bool is_space(std::string_view text, size_t& i) {
+  // The blanks of Unicode as UTF-8: a text of these alone has nothing to speak.
+  static constexpr std::string_view kSpaces[] = {
+      " ",            "\t",           "\n",           "\v",           "\f",           "\r",           "\xC2\x85",
+      "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82", "\xE2\x80\x83", "\xE2\x80\x84",
+      "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\x8B",
+      "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+  for (const std::string_view space : kSpaces) {
+    if (text.substr(i, space.size()) == space) {
+      i += space.size();
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_blank(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    if (!is_space(text, i)) return false;
+  }
+  return true;
+}
+
+void check_text(const std::string& text, const std::string& what) {
+  const size_t bad = first_invalid_utf8(text);
+  if (bad == std::string::npos) return;
+  fail(ErrorCode::kInvalidArgument, "{} is not valid UTF-8: byte {} (0x{:02X}) starts no character; convert it to UTF-8", what,
+       bad, static_cast<unsigned char>(text[bad]));
+}
+
+void check_turn(const Turn& turn, size_t index) {
+  const std::string what = fmt::format("context turn {}", index + 1);
+  check_text(turn.text, "the text of " + what);
+  if (turn.audio && turn.codes) {
+    fail(ErrorCode::kInvalidArgument, "{} has both audio and codes; give one of them", what);
+  }
+  if (turn.audio && turn.audio->samples.empty()) {
+    fail(ErrorCode::kInvalidArgument, "the audio of {} has no samples; leave it out or give a recording", what);
+  }
+  if (turn.codes && (turn.codes->n_codebooks < 1 || turn.codes->ids.empty() ||
+                     turn.codes->ids.size() % static_cast<size_t>(turn.codes->n_codebooks) != 0)) {
+    fail(ErrorCode::kInvalidArgument, "the codes of {} have {} ids in {} codebooks; expected whole frames, at least one", what,
+         turn.codes->ids.size(), turn.codes->n_codebooks);
+  }
+}
+
+}  // namespace
+
+void EngineOptions::validate() const {
+  if (model.empty()) fail(ErrorCode::kInvalidArgument, "no model given; expected a model directory or file");
+  if (n_threads < 0 || n_threads > kMaxThreads) {
+    fail(ErrorCode::kInvalidArgument, "threads is {}; expected 0 (physical cores) to {}", n_threads, kMaxThreads);
+  }
+  parse_word(kDtypes, "dtype", dtype);
+  parse_word(kCodecDtypes, "codec dtype", codec_dtype);
+  parse_word(kKvTypes, "kv type", kv_type);
+  parse_quantize(quantize);
+  const std::vector<std::string> names = backend_names();
+  if (backend != "auto" && std::find(names.begin(), names.end(), backend) == names.end()) {
+    fail(ErrorCode::kInvalidArgument, "backend is '{}'; expected auto{}{}", backend, names.empty() ? "" : " or ",
+         fmt::join(names, ", "));
+  }
+}
+
+QuantizeChoice parse_quantize(const std::string& text) {
+  QuantizeChoice choice;
+  if (text.empty()) return choice;
+  if (text.find('=') == std::string::npos) {
+    choice.backbone = choice.depth = parse_quantized_type(text);
+    return choice;
+  }
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string item = text.substr(begin, end - begin);
+    const size_t equals = item.find('=');
+    const std::string part = lower(item.substr(0, equals));
+    if (equals == std::string::npos || (part != "backbone" && part != "depth")) {
+      fail(ErrorCode::kInvalidArgument, "quantize has '{}'; expected backbone=TYPE or depth=TYPE, separated by commas", item);
+    }
+    std::optional<WeightType>& chosen = part == "depth" ? choice.depth : choice.backbone;
+    if (chosen) fail(ErrorCode::kInvalidArgument, "quantize '{}' names {} twice", text, part);
+    chosen = parse_quantized_type(item.substr(equals + 1));
+    begin = end + 1;
+  }
+  return choice;
+}
+
+int64_t count_language_model_weights(const Checkpoint& checkpoint) {
+  static constexpr std::string_view kParts[] = {"backbone_model.", "depth_decoder.", "lm_head.", "embed_text_tokens."};
+  int64_t n = 0;
+  for (const std::string& name : checkpoint.names()) {
+    const bool ours = std::any_of(std::begin(kParts), std::end(kParts),
+                                  [&](std::string_view part) { return name.compare(0, part.size(), part) == 0; });
+    // A tied table may be listed under both of its names.
+    if (ours && !(checkpoint.spec().tied_audio_embeddings && name == kDepthAudioTable)) n += checkpoint.tensor(name).n_elements();
+  }
+  return n;
+}
+
+BackendOptions backend_options(const EngineOptions& options, const Checkpoint& checkpoint) {
+  BackendOptions result;
+  result.device = options.device;
+  result.n_threads = options.n_threads;
+  WeightType dtype = parse_word(kDtypes, "dtype", options.dtype);
+  if (dtype == WeightType::kAsStored) {
+    const uint64_t f32_bytes = static_cast<uint64_t>(count_language_model_weights(checkpoint)) * sizeof(float);
+    if (f32_bytes <= kMaxAutoF32Bytes) dtype = WeightType::kF32;
+  }
+  const QuantizeChoice quantized = parse_quantize(options.quantize);
+  result.backbone_type = quantized.backbone.value_or(dtype);
+  result.depth_type = quantized.depth.value_or(dtype);
+  result.codec_type = parse_word(kCodecDtypes, "codec dtype", options.codec_dtype);
+  result.kv_type = parse_word(kKvTypes, "kv type", options.kv_type);
+  return result;
+}
+
+void validate_request(const SpeechRequest& request) {
+  if (is_blank(request.text)) fail(ErrorCode::kInvalidArgument, "the text to speak is empty; give at least one word");
+  check_text(request.text, "the text to speak");
+  for (size_t i = 0; i < request.context.size(); ++i) check_turn(request.context[i], i);
+  if (request.backbone_sampling) request.backbone_sampling->validate("backbone sampling");
+  if (request.depth_sampling) request.depth_sampling->validate("depth sampling");
+  if (request.max_seconds && !(*request.max_seconds > 0 && std::isfinite(*request.max_seconds))) {
+    fail(ErrorCode::kInvalidArgument, "max-seconds is {}; expected more than 0", *request.max_seconds);
+  }
+  if (request.min_frames < 0) {
+    fail(ErrorCode::kInvalidArgument, "min-frames is {}; expected 0 or more", request.min_frames);
+  }
+}
+
+int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_prompt_positions, int64_t n_text) {
+  const double rate = spec.codec.frame_rate_hz();
+  const int64_t room = spec.max_positions - n_prompt_positions;
+  int64_t wanted = spec.max_new_frames > 0 ? spec.max_new_frames : room;
+  if (request.max_seconds) {
+    // Whole frames that fit; the tiny addition undoes the rounding of products such as 0.08 * 12.5.
+    wanted = std::max<int64_t>(1, static_cast<int64_t>(std::min(*request.max_seconds * rate + 1e-9, 1e9)));
+  }
+  const int64_t least = request.max_seconds ? wanted : std::min<int64_t>(wanted, std::llround(std::ceil(kLeastSeconds * rate)));
+  if (room < std::max<int64_t>(least, 1)) {
+    fail(ErrorCode::kResourceLimit,
+         "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: that leaves "
+         "{:.1f} s of speech, {:.1f} s are needed; shorten the {}{}",
+         n_prompt_positions, n_text, n_prompt_positions - n_text, spec.max_positions,
+         static_cast<double>(std::max<int64_t>(room, 0)) / rate, static_cast<double>(std::max<int64_t>(least, 1)) / rate,
+         n_prompt_positions - n_text > n_text ? "context" : "text", request.max_seconds ? " or lower max-seconds" : "");
+  }
+  const int limit = static_cast<int>(std::min(wanted, room));
+  if (request.min_frames > limit) {
+    fail(ErrorCode::kInvalidArgument, "min-frames is {}, but at most {} frames may be generated; lower it or raise max-seconds",
+         request.min_frames, limit);
+  }
+  return limit;
+}
+
+}  // namespace csm

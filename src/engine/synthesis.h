@@ -1,0 +1,79 @@
+// The main path: a request becomes a prompt, the prompt frames of codes, the codes samples.
+//
+// Place in the flow: public calls -> synthesis -> prompt, language model, codec. Everything runs on the inference thread;
+// only a CancelToken may be used elsewhere. The model is borrowed and must outlive what is made here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <csm/engine.h>
+
+#include "base/cancel.h"
+#include "engine/conversation.h"
+#include "engine/loaded_model.h"
+#include "engine/stopwatch.h"
+
+namespace csm {
+
+// One request on its way to sound. Life: made (prompt and prefill), then begin_frame, LanguageModel::next_frames and
+// end_frame in turns while going(), at last finish(). A batch is several of these in lock step, so that each one gets what it
+// would get alone.
+class Utterance {
+ public:
+  // since: when the request was made; every time in the statistics counts from there.
+  // Errors: those of prepare_prompt; kResourceLimit when there is no memory for the positions.
+  Utterance(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since, const CancelToken& cancel);
+
+  bool going() const { return going_; }
+  // Gives the last frame to the model and asks for the next. The request borrows from this object until end_frame().
+  FrameRequest begin_frame();
+  // Looks at the codes that came: the end of speech, or a frame to keep. Returns its samples, none at the end; they are
+  // valid until the next call.
+  std::span<const float> end_frame();
+  // Ends it with what there is.
+  void cancel();
+
+  // All that has been made so far; statistics are up to date.
+  const SpeechResult& so_far() const { return result_; }
+  SpeechResult finish();
+
+ private:
+  void prefill(const Prompt& prompt);
+  void stop(FinishReason reason);
+  void update_stats();
+
+  LoadedModel& model_;
+  Stopwatch since_;
+  CancelToken cancel_;
+  FrameSampling sampling_;
+  int min_frames_ = 0;
+  int max_frames_ = 0;
+  bool going_ = true;
+  bool frame_waits_ = false;          // row_ holds a frame that the model has not been given
+  std::vector<int32_t> row_;          // [n_codebooks + 1]: the newest frame, text column 0
+  std::vector<uint8_t> row_mask_;     // [n_codebooks + 1]: all but the text column
+  std::unique_ptr<Sequence> sequence_;
+  std::unique_ptr<CodecDecoder> decoder_;
+  SpeechResult result_;
+};
+
+// Called after each frame with all that there is and the frame's samples; returns false to cancel.
+using FrameSink = std::function<bool(const SpeechResult& so_far, std::span<const float> samples)>;
+
+// One request from text to samples. Cancelling is not an error: the result says so and holds what there was.
+SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since, const CancelToken& cancel,
+                        const FrameSink& on_frame);
+
+// Several requests in lock step; those that end drop out. An error of one is an error of all and names it.
+std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests);
+
+// Gives a prompt to a sequence in pieces, so that a long one can be cancelled. Errors: kCancelled.
+void append_prompt(LanguageModel& model, Sequence& sequence, const Prompt& prompt, const CancelToken& cancel);
+
+// The logits along a forced or greedy path. Errors: kInvalidArgument (shapes, ids), kResourceLimit (window).
+Trace trace_logits(LoadedModel& model, const TraceRequest& request);
+
+}  // namespace csm
