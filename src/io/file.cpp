@@ -83,7 +83,7 @@ void check_directory(const std::string& path, const std::string& directory) {
 std::string temporary_name(const std::filesystem::path& target) {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
   // A long final name must not make the temporary one exceed the usual limit of 255 bytes.
-  std::string name = "." + target.filename().string().substr(0, 200) + ".";
+  std::string name = fmt::format(".{}.", target.filename().string().substr(0, 200));
   std::random_device random;
   for (int i = 0; i < 6; ++i) name += kLetters[random() % kLetters.size()];
   return (target.parent_path() / name).string();

@@ -20,12 +20,16 @@ namespace csm {
 inline constexpr const char* kBackboneAudioTable = "backbone_model.embed_tokens.embed_audio_tokens.weight";
 inline constexpr const char* kDepthAudioTable = "depth_decoder.model.embed_tokens.weight";
 
+// Whether create() reads every weight once to find NaN and infinity (weights that a program made itself need not be read).
+enum class WeightCheck { kValues, kShapesOnly };
+
 class Checkpoint {
  public:
   // Resolves names, aliases and layouts, and checks against the manifest; one error lists everything that is missing,
   // misshapen, of a wrong type or non-finite, with unknown tensors (harmless alone: reported in warnings()).
   // sources: all tensors of the language model and codec files (they keep their own mappings alive).
-  static std::shared_ptr<const Checkpoint> create(ModelSpec spec, std::vector<TensorInfo> tensors, const std::string& where);
+  static std::shared_ptr<const Checkpoint> create(ModelSpec spec, std::vector<TensorInfo> tensors, const std::string& where,
+                                                  WeightCheck check = WeightCheck::kValues);
 
   const ModelSpec& spec() const { return spec_; }
   // The tensor under its canonical name. Throws kInternal if the manifest does not have it.
@@ -40,6 +44,9 @@ class Checkpoint {
   const std::string& layout() const { return layout_; }
 
  private:
+  friend class CheckpointBuilder;
+  Checkpoint() = default;
+
   ModelSpec spec_;
   std::unordered_map<std::string, TensorInfo> tensors_;
   std::vector<std::string> names_;

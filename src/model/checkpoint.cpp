@@ -1,0 +1,281 @@
+#include "model/checkpoint.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/fail.h"
+#include "model/finite_check.h"
+#include "model/manifest.h"
+#include "model/tensor_names.h"
+
+namespace csm {
+namespace {
+
+constexpr size_t kMaxListed = 8;
+
+std::string shortened(std::string text) {
+  constexpr size_t kMaxBytes = 120;
+  if (text.size() > kMaxBytes) text = text.substr(0, kMaxBytes) + "...";
+  return text;
+}
+
+// A name out of a file, fit for a one-line message.
+std::string label(const std::string& name) {
+  return shortened(nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+}
+
+std::string found_text(const TensorInfo& tensor) { return shortened(tensor.describe()); }
+
+std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+// Items of one kind of trouble, of which a message lists the first few.
+class Listing {
+ public:
+  explicit Listing(const char* title) : title_(title) {}
+
+  void add(std::string item) {
+    if (items_.size() < kMaxListed) items_.push_back(std::move(item));
+    ++n_items_;
+  }
+  size_t size() const { return n_items_; }
+
+  // "missing: a, b and 3 more"; empty when there is nothing.
+  std::string text() const {
+    if (n_items_ == 0) return "";
+    const std::string more = n_items_ > items_.size() ? fmt::format(" and {} more", n_items_ - items_.size()) : "";
+    return fmt::format("{}: {}{}", title_, fmt::join(items_, ", "), more);
+  }
+
+ private:
+  const char* title_;
+  std::vector<std::string> items_;
+  size_t n_items_ = 0;
+};
+
+TensorInfo row_slice(const TensorInfo& source, int64_t first_row, int64_t n_rows) {
+  TensorInfo slice = source;
+  slice.shape[0] = n_rows;
+  const size_t row_bytes = source.n_bytes() / static_cast<size_t>(source.shape[0]);
+  const size_t begin = static_cast<size_t>(first_row) * row_bytes;
+  const size_t n_bytes = static_cast<size_t>(n_rows) * row_bytes;
+  slice.fetch = [fetch = source.fetch, begin, n_bytes] {
+    TensorBytes bytes = fetch();
+    bytes.data = bytes.data.subspan(begin, n_bytes);
+    return bytes;
+  };
+  return slice;
+}
+
+bool same_values(const TensorInfo& a, const TensorInfo& b) {
+  if (a.shape != b.shape || !is_floating(a.type) || !is_floating(b.type)) return false;
+  const TensorBytes a_bytes = a.fetch();
+  const TensorBytes b_bytes = b.fetch();
+  if (a.type == b.type) return std::equal(a_bytes.data.begin(), a_bytes.data.end(), b_bytes.data.begin(), b_bytes.data.end());
+  constexpr size_t kChunk = 4096;
+  std::vector<float> a_values(kChunk);
+  std::vector<float> b_values(kChunk);
+  const auto n = static_cast<size_t>(a.n_elements());
+  for (size_t begin = 0; begin < n; begin += kChunk) {
+    const size_t count = std::min(kChunk, n - begin);
+    widen_to_f32(a.type, a_bytes.data.data() + begin * size_of(a.type), count, a_values.data());
+    widen_to_f32(b.type, b_bytes.data.data() + begin * size_of(b.type), count, b_values.data());
+    if (!std::equal(a_values.begin(), a_values.begin() + static_cast<std::ptrdiff_t>(count), b_values.begin())) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+class CheckpointBuilder {
+ public:
+  CheckpointBuilder(ModelSpec spec, std::string where) : where_(std::move(where)), result_(new Checkpoint) {
+    result_->spec_ = std::move(spec);
+    manifest_ = manifest(result_->spec_);
+  }
+
+  std::shared_ptr<const Checkpoint> build(std::vector<TensorInfo> sources, WeightCheck check) {
+    for (TensorInfo& source : sources) take(std::move(source));
+    resolve_audio_tables();
+    match_manifest();
+    if (check == WeightCheck::kValues) check_values();
+    finish_unknown();
+    fail_on_problems();
+    name_layout();
+    return result_;
+  }
+
+ private:
+  struct Found {
+    TensorInfo tensor;
+    std::string source;  // its name in the file
+    bool used = false;
+  };
+
+  void take(TensorInfo source) {
+    const CanonicalName canonical = canonical_name(source.name);
+    if (canonical.is_ignored) return;
+    has_original_lm_ = has_original_lm_ || canonical.family == NameFamily::kOriginalLanguageModel;
+    has_original_codec_ = has_original_codec_ || canonical.family == NameFamily::kOriginalCodec;
+    if (canonical.is_stacked_qkv) {
+      take_stacked(canonical.name, source);
+    } else {
+      insert(canonical.name, source, source.name);
+    }
+  }
+
+  // Rows of q, k and v in one tensor: three views of the same bytes.
+  void take_stacked(const std::string& prefix, const TensorInfo& source) {
+    const TransformerSpec& stack = result_->spec_.codec.transformer;
+    const int64_t q_rows = int64_t{stack.n_heads} * stack.head_dim;
+    const int64_t kv_rows = int64_t{stack.n_kv_heads} * stack.head_dim;
+    if (source.shape != std::vector<int64_t>{q_rows + 2 * kv_rows, stack.width}) {
+      misshapen_.add(fmt::format("{} is {}, expected {}", label(source.name), found_text(source),
+                                 shape_text({q_rows + 2 * kv_rows, stack.width})));
+      rejected_prefixes_.push_back(prefix);
+      return;
+    }
+    insert(prefix + "q_proj.weight", row_slice(source, 0, q_rows), source.name);
+    insert(prefix + "k_proj.weight", row_slice(source, q_rows, kv_rows), source.name);
+    insert(prefix + "v_proj.weight", row_slice(source, q_rows + kv_rows, kv_rows), source.name);
+  }
+
+  void insert(const std::string& name, TensorInfo tensor, const std::string& source) {
+    tensor.name = name;
+    const auto [it, is_new] = found_.try_emplace(name, Found{std::move(tensor), source, false});
+    if (!is_new) twice_.add(fmt::format("{} (as {} and {})", name, label(it->second.source), label(source)));
+  }
+
+  // A tied table may be stored once, under either name, or twice. Of two that differ the depth decoder's is used, as in Transformers.
+  void resolve_audio_tables() {
+    if (!result_->spec_.tied_audio_embeddings) return;
+    const auto depth = found_.find(kDepthAudioTable);
+    if (depth == found_.end()) return;
+    const auto backbone = found_.find(kBackboneAudioTable);
+    if (backbone != found_.end() && !same_values(backbone->second.tensor, depth->second.tensor)) {
+      result_->warnings_.push_back(fmt::format(
+          "tie_codebooks_embeddings is true, but '{}' and '{}' differ; the latter is used for both", kBackboneAudioTable,
+          kDepthAudioTable));
+    }
+    Found table = depth->second;
+    table.tensor.name = kBackboneAudioTable;
+    found_.erase(depth);
+    found_.insert_or_assign(kBackboneAudioTable, std::move(table));
+  }
+
+  void match_manifest() {
+    for (const ManifestEntry& entry : manifest_) {
+      const auto it = found_.find(entry.name);
+      if (it == found_.end()) {
+        if (!is_rejected(entry.name)) ++n_missing_[static_cast<size_t>(entry.part)];
+        continue;
+      }
+      it->second.used = true;
+      check_entry(entry, it->second);
+    }
+    list_missing();
+  }
+
+  bool is_rejected(const std::string& name) const {
+    return std::any_of(rejected_prefixes_.begin(), rejected_prefixes_.end(), [&](const std::string& prefix) {
+      return name.compare(0, prefix.size(), prefix) == 0 && found_.count(name) == 0;
+    });
+  }
+
+  // A part of which everything is missing is one item.
+  void list_missing() {
+    for (const ModelPart part : {ModelPart::kText, ModelPart::kAudio, ModelPart::kBackbone, ModelPart::kDepth, ModelPart::kCodec}) {
+      const size_t n_missing = n_missing_[static_cast<size_t>(part)];
+      if (n_missing == 0) continue;
+      const auto n_entries = static_cast<size_t>(
+          std::count_if(manifest_.begin(), manifest_.end(), [&](const ManifestEntry& e) { return e.part == part; }));
+      if (n_missing == n_entries && n_entries > 2) {
+        missing_.add(fmt::format("all {} tensors of the {}", n_entries, to_string(part)));
+        continue;
+      }
+      for (const ManifestEntry& entry : manifest_) {
+        if (entry.part == part && found_.count(entry.name) == 0 && !is_rejected(entry.name)) missing_.add(entry.name);
+      }
+    }
+  }
+
+  void check_entry(const ManifestEntry& entry, const Found& found) {
+    if (found.tensor.shape != entry.shape) {
+      misshapen_.add(fmt::format("{} is {}, expected {}", label(found.source), found_text(found.tensor), shape_text(entry.shape)));
+    } else if (!is_floating(found.tensor.type)) {
+      mistyped_.add(fmt::format("{} is {}, expected F32, F16, BF16 or F64", label(found.source), found_text(found.tensor)));
+    } else {
+      result_->tensors_.emplace(entry.name, found.tensor);
+      result_->names_.push_back(entry.name);
+    }
+  }
+
+  void check_values() {
+    std::vector<const TensorInfo*> tensors;
+    for (const std::string& name : result_->names_) tensors.push_back(&result_->tensors_.at(name));
+    const std::vector<bool> bad = find_non_finite(tensors);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (bad[i]) non_finite_.add(label(found_.at(tensors[i]->name).source));
+    }
+  }
+
+  void finish_unknown() {
+    std::vector<std::string> names;
+    for (const auto& [name, found] : found_) {
+      if (!found.used) names.push_back(found.source);
+    }
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) unknown_.add(label(name));
+    if (unknown_.size() > 0) result_->warnings_.push_back(fmt::format("{} (ignored)", unknown_.text()));
+  }
+
+  void fail_on_problems() const {
+    size_t n_problems = 0;
+    std::string text;
+    for (const Listing* listing : {&missing_, &misshapen_, &mistyped_, &non_finite_, &twice_}) {
+      if (listing->size() == 0) continue;
+      n_problems += listing->size();
+      text += (text.empty() ? "" : "; ") + listing->text();
+    }
+    if (n_problems == 0) return;
+    if (unknown_.size() > 0) text += "; " + unknown_.text();
+    fail(ErrorCode::kInvalidData, "'{}' does not hold the weights that its configuration describes: {}", where_, text);
+  }
+
+  void name_layout() {
+    const bool has_lm = result_->spec_.has_language_model;
+    result_->lm_rope_interleaved_ = has_lm && has_original_lm_;
+    result_->codec_rope_interleaved_ = has_original_codec_;
+    result_->layout_ = !has_lm ? "mimi" : has_original_lm_ ? "original" : "transformers";
+    if (has_lm && result_->spec_.tied_audio_embeddings) {
+      result_->tensors_.emplace(kDepthAudioTable, result_->tensors_.at(kBackboneAudioTable));
+    }
+  }
+
+  std::string where_;
+  std::shared_ptr<Checkpoint> result_;
+  std::vector<ManifestEntry> manifest_;
+  std::unordered_map<std::string, Found> found_;  // by canonical name
+  std::vector<std::string> rejected_prefixes_;    // of stacked tensors whose shape is wrong: their parts are not missing besides
+  size_t n_missing_[5] = {};                      // by ModelPart
+  bool has_original_lm_ = false;
+  bool has_original_codec_ = false;
+  Listing missing_{"missing"};
+  Listing misshapen_{"wrong shape"};
+  Listing mistyped_{"wrong type"};
+  Listing non_finite_{"NaN or infinite values"};
+  Listing twice_{"given twice"};
+  Listing unknown_{"tensors that are not part of the model"};
+};
+
+std::shared_ptr<const Checkpoint> Checkpoint::create(ModelSpec spec, std::vector<TensorInfo> tensors, const std::string& where,
+                                                     WeightCheck check) {
+  return CheckpointBuilder(std::move(spec), where).build(std::move(tensors), check);
+}
+
+const TensorInfo& Checkpoint::tensor(const std::string& canonical_name) const {
+  const auto it = tensors_.find(canonical_name);
+  if (it == tensors_.end()) fail(ErrorCode::kInternal, "no tensor '{}' in the manifest of this {} model", canonical_name, layout_);
+  return it->second;
+}
+
+}  // namespace csm
