@@ -1,0 +1,13 @@
+# cmake -P script; see CMakeLists.txt.
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+unset(ENV{CSM_MODEL})
+execute_process(COMMAND ${PROGRAM} WORKING_DIRECTORY ${WORK} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+message(STATUS "${output}")
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} failed: ${result}")
+endif()
+file(SIZE ${WORK}/${OUTPUT} n_bytes)
+if(n_bytes LESS 20000)
+  message(FATAL_ERROR "${OUTPUT} holds ${n_bytes} bytes, which is no spoken sentence")
+endif()
