@@ -44,6 +44,7 @@ class LanguageModelGolden : public ::testing::TestWithParam<std::tuple<std::stri
       const std::string name = entry.path().stem().string();
       if (name.rfind(prefix, 0) == 0) names.push_back(name.substr(prefix.size()));
     }
+    EXPECT_FALSE(names.empty()) << prefix;
     return names;
   }
   std::unique_ptr<LanguageModel> load() { return backend_->load_language_model(checkpoint_, options_); }
