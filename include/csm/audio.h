@@ -35,6 +35,9 @@ Audio resample(const Audio& audio, int sample_rate_hz);
 // Errors: kIo (cannot create, disk full), kUnsupported (container or format not available).
 void write_audio(const std::string& path, const Audio& audio, SampleFormat format);
 
+// Throws what write_audio would throw before it encodes anything: to be asked before long work whose result goes there.
+void check_audio_path(const std::string& path, int sample_rate_hz, SampleFormat format);
+
 // The 44-byte header of a WAV stream whose length is not known yet (sizes 0xFFFFFFFF), for writing to a pipe.
 std::string wav_stream_header(int sample_rate_hz, SampleFormat format);
 

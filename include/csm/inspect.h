@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <csm/engine.h>
+
 namespace csm {
 
 struct TensorSummary {
@@ -53,6 +55,10 @@ struct SystemReport {
 };
 
 SystemReport doctor();
+
+// As Engine::tokenize, from the tokenizer of the model alone. Errors: kNotFound, kInvalidData, kUnsupported; kInvalidArgument when the
+// text is not UTF-8.
+TokenizeResult tokenize(const std::string& model, const std::string& text);
 
 // Where the bundled model is: $CSM_MODEL, beside the program's build tree, or the install prefix. Empty when there is none.
 std::string bundled_model_path();

@@ -148,6 +148,15 @@ std::vector<char> encode(const std::string& path, const Audio& audio, SF_INFO in
 
 }  // namespace
 
+void check_audio_path(const std::string& path, int sample_rate_hz, SampleFormat format) {
+  Audio audio;
+  audio.sample_rate_hz = sample_rate_hz;
+  (void)output_info(path, audio, format);
+  std::error_code error;
+  const bool is_special = std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
+  if (!is_special) AtomicFile file(path);  // not committed: leaves nothing. Opening a pipe twice would end its reader
+}
+
 void write_audio(const std::string& path, const Audio& audio, SampleFormat format) {
   if (audio.sample_rate_hz <= 0) {
     fail(ErrorCode::kInvalidArgument, "cannot write '{}': sample rate {} Hz", path, audio.sample_rate_hz);

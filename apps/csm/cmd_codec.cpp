@@ -1,0 +1,115 @@
+// csm codec: sound to codes and back, without the language model.
+#include <csm/engine.h>
+#include <csm/error.h>
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "commands.h"
+#include "files.h"
+#include "flags.h"
+#include "output.h"
+
+namespace csm::app {
+namespace {
+
+constexpr const char* kFooter = R"(Examples:
+  csm codec encode voice.wav -o voice.safetensors
+  csm codec decode voice.safetensors -o again.wav
+  csm codec decode voice.safetensors --codebooks 4 --float -o rough.wav
+
+The file of codes holds one tensor: codes int32 [n_frames, n_codebooks].)";
+
+struct CodecOptions {
+  EngineOptions engine;
+  std::string input;
+  std::string output;
+  int n_codebooks = 0;
+  bool is_float = false;
+  bool json = false;
+};
+
+// Fewer codebooks of the same frames.
+Codes first_codebooks(const Codes& codes, int n_codebooks) {
+  Codes kept;
+  kept.n_codebooks = n_codebooks;
+  for (int frame = 0; frame < codes.n_frames(); ++frame) {
+    const auto row = codes.ids.begin() + static_cast<std::ptrdiff_t>(frame) * codes.n_codebooks;
+    kept.ids.insert(kept.ids.end(), row, row + n_codebooks);
+  }
+  return kept;
+}
+
+void report(const CodecOptions& options, const Codes& codes, double seconds) {
+  if (options.json) {
+    print_json({{"file", options.output}, {"frames", codes.n_frames()}, {"codebooks", codes.n_codebooks}, {"seconds", seconds}});
+  } else {
+    print_text(fmt::format("csm: {}: {} frames of {} codebooks, {:.2f} s",
+                           options.output == "-" ? "standard output" : printable(options.output), codes.n_frames(),
+                           codes.n_codebooks, seconds));
+  }
+}
+
+int run_encode(const CodecOptions& options) {
+  if (options.output == "-") throw UsageError("codes are written to a file; name one with -o FILE.safetensors");
+  check_output_folder(options.output);
+  const Audio audio = read_audio(options.input);
+  const Codes codes = open_engine(options.engine)->encode(audio, options.n_codebooks);
+  TensorFile file;
+  file.tensors["codes"] = codes_tensor(codes);
+  write_tensor_file(options.output, file);
+  report(options, codes, audio.seconds());
+  return kDone;
+}
+
+int run_decode(const CodecOptions& options) {
+  if (options.json && options.output == "-") {
+    throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
+  }
+  check_output_folder(options.output);
+  Codes codes = read_codes(options.input);
+  if (options.n_codebooks > codes.n_codebooks) {
+    throw UsageError(fmt::format("--codebooks {}: '{}' has {} codebooks", options.n_codebooks, options.input, codes.n_codebooks));
+  }
+  if (options.n_codebooks > 0) codes = first_codebooks(codes, options.n_codebooks);
+  const std::shared_ptr<Engine> engine = open_engine(options.engine);
+  const SampleFormat format = options.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16;
+  if (options.output != "-") check_audio_path(options.output, engine->sample_rate_hz(), format);
+  const Audio audio = engine->decode(codes);
+  write_audio_file(options.output, audio, format);
+  report(options, codes, audio.seconds());
+  return kDone;
+}
+
+CLI::App* add_direction(CLI::App& codec, const char* name, const char* text, CodecOptions& options, const char* input_text,
+                        const char* output_text) {
+  CLI::App* app = codec.add_subcommand(name, text);
+  app->footer(kFooter);
+  app->add_option("input", options.input, input_text)->type_name("FILE")->required();
+  app->add_option("-o,--output", options.output, output_text)->type_name("FILE")->group("Output")->required();
+  app->add_option("--codebooks", options.n_codebooks, "Use only the first N codebooks; 0 = all")
+      ->type_name("N")->group("Output")->capture_default_str()->check(CLI::NonNegativeNumber);
+  add_json_flag(*app, options.json);
+  add_codec_engine_flags(*app, options.engine);
+  return app;
+}
+
+}  // namespace
+
+void add_codec(CLI::App& program, Commands& commands) {
+  CLI::App* codec = program.add_subcommand("codec", "Turn sound into codes and codes into sound");
+  codec->require_subcommand(1);
+  codec->footer(kFooter);
+  const auto encoding = std::make_shared<CodecOptions>();
+  CLI::App* encode = add_direction(*codec, "encode", "Turn an audio file into codes", *encoding,
+                                   "Audio file; any rate, channels are averaged", "Tensor file to write (.safetensors)");
+  commands.push_back({encode, [encoding] { return run_encode(*encoding); }});
+  const auto decoding = std::make_shared<CodecOptions>();
+  CLI::App* decode = add_direction(*codec, "decode", "Turn codes into an audio file", *decoding,
+                                   "Tensor file with codes int32 [n_frames, n_codebooks]",
+                                   "Audio file (.wav, .flac ...); - streams WAV to standard output");
+  decode->add_flag("--float", decoding->is_float, "Write 32-bit float samples instead of 16-bit integers")->group("Output");
+  commands.push_back({decode, [decoding] { return run_decode(*decoding); }});
+}
+
+}  // namespace csm::app

@@ -1,0 +1,246 @@
+// csm speak: text and conversation in, speech out.
+#include <csm/engine.h>
+#include <csm/error.h>
+#include <csm/inspect.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <random>
+
+#include "commands.h"
+#include "conversation.h"
+#include "files.h"
+#include "flags.h"
+#include "interrupt.h"
+#include "output.h"
+#include "progress.h"
+
+namespace csm::app {
+namespace {
+
+constexpr const char* kFooter = R"(Examples:
+  csm speak "Good morning." -o morning.wav
+  csm speak "The same, once more." --seed 7 -o again.flac
+  echo "From a pipe." | csm speak - -o - | aplay
+  csm speak "I agree." --context-text "Hello there." --context-audio hello.wav -o agree.wav
+  csm speak "And you?" --speaker 1 --context conversation.json -o you.wav --json
+
+A conversation file is a list of turns in order; paths are relative to it:
+  [{"speaker": 0, "text": "Hello there.", "audio": "hello.wav"}, {"speaker": 1, "text": "Hi!", "codes": "hi.safetensors"}]
+Without a text, its last turn is spoken if that has neither audio nor codes.
+--temperature and the other sampling flags set the backbone and the depth decoder; --depth-... sets the latter alone.
+Without --seed each run differs; the summary and --json name the seed that repeats it.)";
+
+struct SpeakOptions {
+  EngineOptions engine;
+  std::optional<std::string> text;
+  std::string text_file;
+  std::optional<int> speaker;
+  ContextFlags context;
+  SamplingFlags sampling;
+  std::optional<uint64_t> seed;
+  std::optional<double> max_seconds;
+  int min_frames = 0;
+  std::string output;
+  bool is_float = false;
+  std::string dump_prompt;
+  bool json = false;
+  bool quiet = false;
+
+  bool to_stdout() const { return output == "-"; }
+  SampleFormat format() const { return is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16; }
+};
+
+void check_options(const SpeakOptions& options) {
+  if (options.text && !options.text_file.empty()) throw UsageError("give either a text or --text-file");
+  if (options.output.empty() && options.dump_prompt.empty()) {
+    throw UsageError("where shall the speech go? add -o FILE.wav, or -o - for standard output");
+  }
+  if (options.json && options.to_stdout()) {
+    throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
+  }
+  if (options.max_seconds && !(*options.max_seconds > 0)) throw UsageError("--max-seconds must be above 0");
+  options.sampling.validate();
+  EngineOptions engine = options.engine;
+  if (engine.model.empty()) engine.model = "bundled";  // found later; the other fields are what is checked
+  check_usage([&] { engine.validate(); });
+  check_output_folder(options.output);
+  check_output_folder(options.dump_prompt);
+}
+
+std::string given_text(const SpeakOptions& options) {
+  if (!options.text_file.empty()) return read_text(options.text_file);
+  return *options.text == "-" ? read_text("-") : *options.text;
+}
+
+// The utterance: the text that was given, else the last turn of the conversation where that is still to be spoken.
+void fill_utterance(const SpeakOptions& options, SpeechRequest& request) {
+  request.speaker = options.speaker.value_or(0);
+  if (options.text || !options.text_file.empty()) {
+    request.text = given_text(options);
+  } else if (!request.context.empty() && !request.context.back().audio && !request.context.back().codes) {
+    request.text = request.context.back().text;
+    if (!options.speaker) request.speaker = request.context.back().speaker;
+    request.context.pop_back();
+  } else {
+    throw UsageError("what shall be spoken? give a text, --text-file FILE, or - for standard input");
+  }
+  if (request.text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    throw Error(ErrorCode::kInvalidArgument, "the text is empty; expected something to speak");
+  }
+}
+
+SpeechRequest make_request(const SpeakOptions& options) {
+  SpeechRequest request;
+  request.context = read_context(options.context);
+  fill_utterance(options, request);
+  request.seed = options.seed ? *options.seed : uint64_t{std::random_device{}()};
+  request.max_seconds = options.max_seconds;
+  request.min_frames = options.min_frames;
+  return request;
+}
+
+// Samples go on as they come: into memory for a file, straight to the reader of a pipe.
+class SampleSink {
+ public:
+  SampleSink(const SpeakOptions& options, int sample_rate_hz) : options_(options) { audio_.sample_rate_hz = sample_rate_hz; }
+
+  void add(const std::vector<float>& samples) {
+    n_samples_ += samples.size();
+    if (!options_.to_stdout()) {
+      audio_.samples.insert(audio_.samples.end(), samples.begin(), samples.end());
+      return;
+    }
+    if (n_samples_ == samples.size()) {
+      const std::string header = wav_stream_header(audio_.sample_rate_hz, options_.format());
+      write_stdout(header.data(), header.size());
+    }
+    const std::string bytes = wav_sample_bytes(samples.data(), samples.size(), options_.format());
+    write_stdout(bytes.data(), bytes.size());
+  }
+
+  void finish() {
+    if (n_samples_ == 0) {
+      throw Error(ErrorCode::kInvalidData,
+                  "the model ended before its first frame, so there is nothing to write; try another --seed or --min-frames 1");
+    }
+    if (!options_.to_stdout()) write_audio_file(options_.output, audio_, options_.format());
+  }
+
+  double seconds() const { return static_cast<double>(n_samples_) / audio_.sample_rate_hz; }
+
+ private:
+  const SpeakOptions& options_;
+  Audio audio_;
+  size_t n_samples_ = 0;
+};
+
+SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
+  Progress progress(options.quiet);
+  progress.show("reading the prompt");
+  const auto start = std::chrono::steady_clock::now();
+  SampleSink sink(options, engine.sample_rate_hz());
+  const std::unique_ptr<SpeechStream> stream = engine.start(request);
+  std::vector<float> samples;
+  bool more = stream->next(samples);  // until the first samples a signal may end us at once: nothing is written
+  const HoldSignals held;
+  while (more && !interrupted()) {
+    sink.add(samples);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    progress.speech(sink.seconds(), elapsed.count());
+    samples.clear();
+    more = stream->next(samples);
+  }
+  progress.clear();
+  if (interrupted()) {
+    stream->cancel();
+    check_interrupt();
+  }
+  const SpeechStats stats = stream->result().stats;
+  sink.finish();
+  return stats;
+}
+
+void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
+  if (options.quiet) return;
+  print_text(fmt::format("csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
+                         options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds,
+                         stats.n_frames, stats.real_time_factor, stats.seed,
+                         stats.finish_reason == FinishReason::kMaxLength ? "stopped at the length limit"
+                                                                         : "ended by the model"));
+}
+
+nlohmann::json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
+                       const SpeechStats& stats) {
+  return {{"file", options.output},
+          {"model", model},
+          {"seconds", stats.audio_seconds},
+          {"frames", stats.n_frames},
+          {"seed", request.seed},
+          {"finish_reason", to_string(stats.finish_reason)},
+          {"rtf", stats.real_time_factor},
+          {"first_audio_ms", stats.first_audio_ms},
+          {"context_ms", stats.context_ms},
+          {"prefill_ms", stats.prefill_ms},
+          {"total_ms", stats.total_ms},
+          {"prompt_positions", stats.n_prompt_positions},
+          {"threads", stats.n_threads},
+          {"peak_memory_bytes", peak_memory_bytes()}};
+}
+
+int run_speak(SpeakOptions options) {
+  check_options(options);
+  SpeechRequest request = make_request(options);
+  options.engine.model = model_or_bundled(options.engine.model);
+  const std::shared_ptr<Engine> engine = open_engine(options.engine);
+  if (!options.output.empty() && !options.to_stdout()) {
+    check_audio_path(options.output, engine->sample_rate_hz(), options.format());
+  }
+  request.backbone_sampling = options.sampling.backbone(engine->default_backbone_sampling());
+  request.depth_sampling = options.sampling.depth_decoder(engine->default_depth_sampling());
+  if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
+  if (options.output.empty()) return kDone;
+  SpeechStats stats = speak(*engine, request, options);
+  stats.seed = request.seed;
+  print_summary(options, stats);
+  if (options.json) print_json(to_json(options, options.engine.model, request, stats));
+  return kDone;
+}
+
+void add_output_flags(CLI::App& app, SpeakOptions& options) {
+  const char* group = "Output";
+  app.add_option("-o,--output", options.output, "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams WAV to standard output")
+      ->type_name("FILE")->group(group);
+  app.add_flag("--float", options.is_float, "Write 32-bit float samples instead of 16-bit integers")->group(group);
+  app.add_option("--dump-prompt", options.dump_prompt, "Write what the model is given; without -o nothing is spoken")
+      ->type_name("FILE.safetensors")->group(group);
+  add_json_flag(app, options.json);
+  app.add_flag("-q,--quiet", options.quiet, "No progress and no summary")->group(group);
+}
+
+}  // namespace
+
+void add_speak(CLI::App& program, Commands& commands) {
+  CLI::App* app = program.add_subcommand("speak", "Turn text into speech");
+  const auto options = std::make_shared<SpeakOptions>();
+  app->footer(kFooter);
+  app->add_option("text", options->text, "What to say; - reads standard input")->type_name("TEXT");
+  app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
+      ->type_name("FILE")->group("What to say");
+  app->add_option("--speaker", options->speaker, "Who speaks: a number as in the context (default: 0)")
+      ->type_name("N")->group("What to say")->check(CLI::NonNegativeNumber);
+  add_context_flags(*app, options->context);
+  add_output_flags(*app, *options);
+  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")->type_name("N")->group("Length and chance");
+  app->add_option("--max-seconds", options->max_seconds, "Stop after this much speech (default: the model's limit)")
+      ->type_name("S")->group("Length and chance");
+  app->add_option("--min-frames", options->min_frames, "The model may not end before this many frames of 80 ms")
+      ->type_name("N")->group("Length and chance")->capture_default_str()->check(CLI::NonNegativeNumber);
+  add_sampling_flags(*app, options->sampling);
+  add_engine_flags(*app, options->engine);
+  commands.push_back({app, [options] { return run_speak(*options); }});
+}
+
+}  // namespace csm::app

@@ -1,0 +1,27 @@
+// The subcommands of `csm`: each cmd_*.cpp adds one to the command line and says how to run it.
+//
+// Place in the flow: main.cpp parses, then runs the one command that was named. Main thread.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <vector>
+
+namespace csm::app {
+
+struct Command {
+  CLI::App* app = nullptr;     // owned by the program's CLI::App
+  std::function<int()> run;    // the exit code; throws UsageError or csm::Error
+};
+
+using Commands = std::vector<Command>;
+
+void add_speak(CLI::App& program, Commands& commands);
+void add_codec(CLI::App& program, Commands& commands);  // codec encode, codec decode
+void add_trace(CLI::App& program, Commands& commands);
+void add_tokenize(CLI::App& program, Commands& commands);
+void add_inspect(CLI::App& program, Commands& commands);
+void add_doctor(CLI::App& program, Commands& commands);
+void add_bench(CLI::App& program, Commands& commands);
+
+}  // namespace csm::app

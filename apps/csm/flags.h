@@ -1,0 +1,74 @@
+// Flags that several subcommands share, and what the program makes of a command line that it does not understand.
+//
+// Place in the flow: cmd_*.cpp add them; main.cpp turns parse errors into one line with a suggestion. Main thread.
+#pragma once
+
+#include <csm/engine.h>
+#include <csm/speech.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace csm::app {
+
+// A command line that cannot work: exit code 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Runs a validation; what it rejects is the command line's fault.
+void check_usage(const std::function<void()>& validate);
+
+// The candidate nearest to what was typed, if any is near.
+std::optional<std::string> nearest(const std::string& typed, const std::vector<std::string>& candidates);
+
+// One line for a command line that CLI11 refused: unknown flags and commands with the nearest known one.
+std::string explain_parse_error(const CLI::App& program, const CLI::ParseError& error);
+
+// Help in this program's form: "--flag TYPE   what it does (default: x)".
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter();
+  std::string make_option_opts(const CLI::Option* option) const override;
+  std::string make_option_desc(const CLI::Option* option) const override;
+};
+
+// --model, --backend, --device, --threads, --dtype, --quantize, --codec-dtype, --kv-type.
+void add_engine_flags(CLI::App& app, EngineOptions& options);
+// The same for commands that run the codec alone: --model, --backend, --device, --threads, --codec-dtype.
+void add_codec_engine_flags(CLI::App& app, EngineOptions& options);
+void add_model_flag(CLI::App& app, std::string& model);
+void add_json_flag(CLI::App& app, bool& json);
+
+// The model that was named, else the bundled one. Errors: kNotFound when there is neither.
+std::string model_or_bundled(const std::string& model);
+
+// Validates, fills in the bundled model, and loads. Errors: UsageError, those of Engine::open.
+std::shared_ptr<Engine> open_engine(EngineOptions options);
+
+// What the command line changes of a model's sampling defaults. Unset means the model's own.
+struct SamplingFlags {
+  struct Part {
+    std::optional<float> temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
+    std::optional<int> top_k, penalty_window;
+  };
+  Part both;   // --temperature ...
+  Part depth;  // --depth-temperature ...: wins over `both` in the depth decoder
+  bool greedy = false;
+
+  SamplingOptions backbone(SamplingOptions defaults) const;
+  SamplingOptions depth_decoder(SamplingOptions defaults) const;
+  void validate() const;  // throws UsageError
+};
+
+void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
+
+// "-" is standard input. One final line break is dropped. Errors: kNotFound, kIo, kInvalidData (too long).
+std::string read_text(const std::string& path);
+
+}  // namespace csm::app

@@ -1,0 +1,47 @@
+#include "interrupt.h"
+
+#include <csm/error.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace csm::app {
+namespace {
+
+volatile std::sig_atomic_t g_holds = 0;
+volatile std::sig_atomic_t g_signal = 0;
+
+extern "C" void handle_signal(int signal) {
+  if (g_holds > 0 && g_signal == 0) {
+    g_signal = signal;
+    return;
+  }
+  constexpr char kLine[] = "csm: error: interrupted\n";
+  const ssize_t ignored = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
+  (void)ignored;
+  ::_exit(128 + signal);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = handle_signal;  // without SA_RESTART: a write to a reader that has stopped must not hold us
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+}
+
+bool interrupted() { return g_signal != 0; }
+
+void check_interrupt() {
+  if (interrupted()) throw Error(ErrorCode::kCancelled, "interrupted");
+}
+
+HoldSignals::HoldSignals() { g_holds = g_holds + 1; }
+HoldSignals::~HoldSignals() { g_holds = g_holds - 1; }
+
+int interrupt_exit_code() { return 128 + (interrupted() ? static_cast<int>(g_signal) : SIGINT); }
+
+}  // namespace csm::app

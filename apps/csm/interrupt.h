@@ -1,0 +1,28 @@
+// Ctrl-C. While nothing is at stake a signal ends the program at once; while a HoldSignals lives, the first one only asks,
+// so that speech stops after its frame and no temporary file is left, and a second one ends the program at once.
+//
+// Place in the flow: installed by main, held by speak and by every write of a file. Main thread but for the handler.
+#pragma once
+
+namespace csm::app {
+
+// SIGINT and SIGTERM as above; SIGPIPE ends the program quietly even where the parent had it ignored.
+void install_signal_handlers();
+
+bool interrupted();
+
+// Throws csm::Error kCancelled once a signal has arrived.
+void check_interrupt();
+
+class HoldSignals {
+ public:
+  HoldSignals();
+  ~HoldSignals();
+  HoldSignals(const HoldSignals&) = delete;
+  HoldSignals& operator=(const HoldSignals&) = delete;
+};
+
+// The exit code of a program that a signal stopped: 130 for SIGINT.
+int interrupt_exit_code();
+
+}  // namespace csm::app

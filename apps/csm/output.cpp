@@ -1,0 +1,66 @@
+#include "output.h"
+
+#include <csm/error.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "interrupt.h"
+
+namespace csm::app {
+namespace {
+
+void write_stderr(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+std::string printable(const std::string& text) {
+  std::string line = text;
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' ? ' ' : '?';
+  }
+  return line;
+}
+
+void print_error(const std::string& message) { write_stderr("csm: error: " + printable(message) + "\n"); }
+
+void print_text(const std::string& text) {
+  const bool ended = !text.empty() && text.back() == '\n';
+  write_stderr(ended ? text : text + "\n");
+}
+
+void print_json(const nlohmann::json& document) {
+  // File names need not be UTF-8; the document must be.
+  const std::string text = document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  write_stdout(text.data(), text.size());
+}
+
+void write_stdout(const void* data, size_t n_bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (n_bytes > 0) {
+    const ssize_t n = ::write(STDOUT_FILENO, next, n_bytes);
+    if (n < 0 && errno == EINTR) {
+      check_interrupt();
+      continue;
+    }
+    if (n < 0) throw Error(ErrorCode::kIo, fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+    next += n;
+    n_bytes -= static_cast<size_t>(n);
+  }
+}
+
+std::string human_bytes(uint64_t n_bytes) {
+  const auto value = static_cast<double>(n_bytes);
+  if (n_bytes >= 1'000'000'000) return fmt::format("{:.2f} GB", value / 1e9);
+  if (n_bytes >= 1'000'000) return fmt::format("{:.1f} MB", value / 1e6);
+  if (n_bytes >= 1'000) return fmt::format("{:.1f} kB", value / 1e3);
+  return fmt::format("{} bytes", n_bytes);
+}
+
+}  // namespace csm::app

@@ -1,0 +1,32 @@
+// Where the program's words go: stdout carries audio or JSON only, everything else is for people and goes to stderr.
+//
+// Place in the flow: all commands write through here. Main thread.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace csm::app {
+
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130 };
+
+// Exactly one line, "csm: error: ...", whatever the message holds.
+void print_error(const std::string& message);
+
+// A report, summary or hint for people; ends with a line break.
+void print_text(const std::string& text);
+
+// One JSON document. Errors: kIo.
+void print_json(const nlohmann::json& document);
+
+// Bytes to stdout, unbuffered. Errors: kIo; kCancelled when a signal arrives while a slow reader makes us wait.
+void write_stdout(const void* data, size_t n_bytes);
+
+// Control characters as '?', so that a file name cannot break a line or drive a terminal.
+std::string printable(const std::string& text);
+
+// "384.6 MB".
+std::string human_bytes(uint64_t n_bytes);
+
+}  // namespace csm::app
