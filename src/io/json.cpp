@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "io/file.h"
 
 namespace csm {
@@ -30,32 +31,9 @@ std::string position(std::string_view text, size_t offset) {
   fail(ErrorCode::kInvalidData, "'{}' is not valid JSON: {} at {}", where, reason, position(text, offset));
 }
 
-// Length of the well-formed UTF-8 sequence (RFC 3629) at the front of text; 0 when there is none.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if ((first & 0xF0u) == 0xE0) {
-    const bool overlong = first == 0xE0 && byte(1) < 0xA0;
-    const bool surrogate = first == 0xED && byte(1) > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const bool overlong = first == 0xF0 && byte(1) < 0x90;
-    const bool beyond = first == 0xF4 && byte(1) > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
-
 void check_utf8(std::string_view text, const std::string& where) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = utf8_length(text.substr(i));
-    if (length == 0) fail_at(where, text, i, "invalid UTF-8");
-    i += length;
-  }
+  const size_t invalid = first_invalid_utf8(text);
+  if (invalid != std::string_view::npos) fail_at(where, text, invalid, "invalid UTF-8");
 }
 
 // One pass over the brackets, before any parser may recurse on them. Returns the number of key-value pairs.
