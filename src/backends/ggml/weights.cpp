@@ -110,6 +110,10 @@ ggml_tensor* WeightStore::matrix(const TensorInfo& source, ggml_type type) {
 }
 
 ggml_tensor* WeightStore::generated(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, OpenRows open) {
+  if (ne0 % ggml_blck_size(type) != 0) {
+    fail(ErrorCode::kUnsupported, "'{}' cannot be quantised to {}: its rows have {} elements, which blocks of {} do not divide; "
+         "use another --quantize type for this part", name, ggml_type_name(type), ne0, ggml_blck_size(type));
+  }
   const auto buffer_type = repack_ ? device_->weight_buffer_type(type, ne0, ne1) : device_->buffer_type();
   ggml_tensor* tensor = declare(buffer_type, name, type, ne0, ne1);
   items_.push_back({tensor, std::move(open)});
@@ -127,10 +131,6 @@ ggml_tensor* WeightStore::constant(std::vector<float> values) {
 
 ggml_tensor* WeightStore::declare(ggml_backend_buffer_type_t buffer_type, const std::string& name, ggml_type type, int64_t ne0,
                                   int64_t ne1) {
-  if (ne0 % ggml_blck_size(type) != 0) {
-    fail(ErrorCode::kUnsupported, "'{}' cannot be quantised to {}: its rows have {} elements, which blocks of {} do not divide; "
-         "use another --quantize type for this part", name, ggml_type_name(type), ne0, ggml_blck_size(type));
-  }
   if (items_.size() >= kMaxTensors) fail(ErrorCode::kResourceLimit, "the model has more than {} tensors", kMaxTensors);
   ContextPtr& context = contexts_[buffer_type];
   if (context == nullptr) context = make_context(kMaxTensors);
