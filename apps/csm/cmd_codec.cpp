@@ -88,7 +88,7 @@ CLI::App* add_direction(CLI::App& codec, const char* name, const char* text, Cod
   app->add_option("input", options.input, input_text)->type_name("FILE")->required();
   app->add_option("-o,--output", options.output, output_text)->type_name("FILE")->group("Output")->required();
   app->add_option("--codebooks", options.n_codebooks, "Use only the first N codebooks; 0 = all")
-      ->type_name("N")->group("Output")->capture_default_str()->check(CLI::NonNegativeNumber);
+      ->type_name("N")->group("Output")->capture_default_str()->check(whole_number(0));
   add_json_flag(*app, options.json);
   add_codec_engine_flags(*app, options.engine);
   return app;

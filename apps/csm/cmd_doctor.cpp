@@ -17,10 +17,10 @@ constexpr const char* kFooter = R"(Examples:
 
 Ends with exit code 1 when it finds a problem.)";
 
-nlohmann::json to_json(const SystemReport& report) {
-  nlohmann::json libraries = nlohmann::json::object();
+Json to_json(const SystemReport& report) {
+  Json libraries = Json::object();
   for (const auto& [name, version] : report.libraries) libraries[name] = version;
-  nlohmann::json devices = nlohmann::json::array();
+  Json devices = Json::array();
   for (const DeviceReport& device : report.devices) {
     devices.push_back({{"backend", device.backend},
                        {"name", device.name},

@@ -24,14 +24,14 @@ struct InspectOptions {
   bool json = false;
 };
 
-nlohmann::json to_json(const FileReport& report, const std::string& path) {
-  nlohmann::ordered_json spec = nlohmann::ordered_json::object();
+Json to_json(const FileReport& report, const std::string& path) {
+  Json spec = Json::object();
   for (const auto& [name, value] : report.spec) spec[name] = value;
-  nlohmann::json tensors = nlohmann::json::array();
+  Json tensors = Json::array();
   for (const TensorSummary& tensor : report.tensors) {
     tensors.push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.n_bytes}});
   }
-  nlohmann::json memory = nlohmann::json::object();
+  Json memory = Json::object();
   for (const auto& [type, n_bytes] : report.memory_estimates) memory[type] = n_bytes;
   return {{"path", path},
           {"kind", report.kind},

@@ -172,7 +172,7 @@ void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
                                                                          : "ended by the model"));
 }
 
-nlohmann::json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
+Json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
                        const SpeechStats& stats) {
   return {{"file", options.output},
           {"model", model},
@@ -230,14 +230,14 @@ void add_speak(CLI::App& program, Commands& commands) {
   app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
       ->type_name("FILE")->group("What to say");
   app->add_option("--speaker", options->speaker, "Who speaks: a number as in the context (default: 0)")
-      ->type_name("N")->group("What to say")->check(CLI::NonNegativeNumber);
+      ->type_name("N")->group("What to say")->check(whole_number(0));
   add_context_flags(*app, options->context);
   add_output_flags(*app, *options);
-  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")->type_name("N")->group("Length and chance");
+  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")->type_name("N")->group("Length and chance")->check(whole_number(0));
   app->add_option("--max-seconds", options->max_seconds, "Stop after this much speech (default: the model's limit)")
       ->type_name("S")->group("Length and chance");
   app->add_option("--min-frames", options->min_frames, "The model may not end before this many frames of 80 ms")
-      ->type_name("N")->group("Length and chance")->capture_default_str()->check(CLI::NonNegativeNumber);
+      ->type_name("N")->group("Length and chance")->capture_default_str()->check(whole_number(0));
   add_sampling_flags(*app, options->sampling);
   add_engine_flags(*app, options->engine);
   commands.push_back({app, [options] { return run_speak(*options); }});

@@ -99,7 +99,7 @@ int run_trace(TraceOptions options) {
   std::optional<Comparison> comparison;
   if (!options.golden.empty()) comparison = compare_with_golden(trace, options.golden);
   const int n_frames = trace.codes.n_frames();
-  nlohmann::json document = {{"frames", n_frames},
+  Json document = {{"frames", n_frames},
                              {"codebooks", trace.codes.n_codebooks},
                              {"audio_vocab", trace.audio_vocab},
                              {"backbone_width", trace.backbone_width},
@@ -127,7 +127,7 @@ void add_trace(CLI::App& program, Commands& commands) {
       ->type_name("FILE")->group("Path")->required();
   app->add_option("--forced", options->forced, "Follow these codes, whatever the logits say")->type_name("FILE")->group("Path");
   app->add_option("--greedy", options->n_greedy, "Run freely: the most probable codes, to the all-zero frame or N frames")
-      ->type_name("N")->group("Path")->check(CLI::PositiveNumber);
+      ->type_name("N")->group("Path")->check(whole_number(1));
   app->add_option("--out", options->output, "Tensor file to write")->type_name("FILE")->group("Output");
   app->add_option("--compare", options->golden, "Compare with the logits of this file")->type_name("GOLDEN")->group("Output");
   add_json_flag(*app, options->json);

@@ -226,9 +226,9 @@ std::string text_line(const std::string& name, const LogitsComparison& line) {
 }
 
 // JSON has no NaN; null says the same.
-nlohmann::json number(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-nlohmann::json json_line(const LogitsComparison& line) {
+Json json_line(const LogitsComparison& line) {
   return {{"rows", line.n_rows},
           {"max_difference", number(line.max_difference)},
           {"mean_kl", number(line.mean_kl)},
@@ -253,12 +253,12 @@ std::string to_text(const Comparison& comparison) {
                             comparison.first_different_frame, comparison.first_different_codebook);
 }
 
-nlohmann::json to_json(const Comparison& comparison) {
-  nlohmann::json codebooks = nlohmann::json::array();
+Json to_json(const Comparison& comparison) {
+  Json codebooks = Json::array();
   for (const LogitsComparison& line : comparison.codebooks) codebooks.push_back(json_line(line));
-  nlohmann::json differences = nlohmann::json::object();
+  Json differences = Json::object();
   for (const auto& [name, difference] : comparison.max_differences) differences[name] = number(difference);
-  nlohmann::json first = nullptr;
+  Json first = nullptr;
   if (comparison.first_different_frame >= 0) {
     first = {{"frame", comparison.first_different_frame}, {"codebook", comparison.first_different_codebook}};
   }

@@ -5,10 +5,11 @@
 
 #include <csm/engine.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "output.h"
 
 namespace csm::app {
 
@@ -36,6 +37,6 @@ struct Comparison {
 Comparison compare_with_golden(const Trace& trace, const std::string& path);
 
 std::string to_text(const Comparison& comparison);
-nlohmann::json to_json(const Comparison& comparison);
+Json to_json(const Comparison& comparison);
 
 }  // namespace csm::app

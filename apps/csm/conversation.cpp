@@ -128,7 +128,7 @@ void add_context_flags(CLI::App& app, ContextFlags& flags) {
   app.add_option("--context-audio", flags.audio, "How it sounded: the audio file of the same turn; repeatable")
       ->type_name("FILE")->group(group)->allow_extra_args(false);
   app.add_option("--context-speaker", flags.speakers, "Who said it; repeatable (default: 0 for all turns)")
-      ->type_name("N")->group(group)->allow_extra_args(false)->check(CLI::NonNegativeNumber);
+      ->type_name("N")->group(group)->allow_extra_args(false)->check(whole_number(0));
   app.add_option("--context", flags.file, R"(All turns: [{"speaker": 0, "text": "...", "audio": "a.wav"}, ...])")
       ->type_name("FILE.json")->group(group);
 }

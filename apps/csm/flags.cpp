@@ -29,7 +29,7 @@ void add_place_flags(CLI::App& app, EngineOptions& options) {
   app.add_option("--device", options.device, "cpu, or a device that `csm doctor` lists")
       ->type_name("NAME")->group(group)->capture_default_str();
   app.add_option("--threads", options.n_threads, "Threads; 0 = one for each physical core")
-      ->type_name("N")->group(group)->capture_default_str()->check(CLI::NonNegativeNumber);
+      ->type_name("N")->group(group)->capture_default_str()->check(whole_number(0));
 }
 
 void add_codec_dtype_flag(CLI::App& app, EngineOptions& options) {
@@ -75,11 +75,32 @@ void check_usage(const std::function<void()>& validate) {
   }
 }
 
+CLI::Validator whole_number(int least) {
+  return CLI::Validator(
+      [least](std::string& value) {
+        const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
+        const bool enough = digits && (least == 0 || value.find_first_not_of('0') != std::string::npos);
+        return enough ? std::string() : fmt::format("expected a whole number from {}, found '{}'", least, value);
+      },
+      "");
+}
+
 HelpFormatter::HelpFormatter() { column_width(kHelpColumn); }
 
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
   if (option->get_type_size() == 0 || option->get_type_name().empty()) return "";
-  return " " + option->get_type_name();
+  const std::string type = option->get_type_name();  // CLI11 appends the names of the checks after a colon
+  return " " + type.substr(0, type.find(':'));
+}
+
+// One blank line between groups, where CLI11 leaves two.
+std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {
+  return CLI::Formatter::make_usage(app, std::move(name)) + "\n";
+}
+
+std::string HelpFormatter::make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const {
+  const std::string text = CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
+  return text.substr(text.find_first_not_of('\n')) + (is_positional ? "\n" : "");
 }
 
 std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {

@@ -30,10 +30,15 @@ std::optional<std::string> nearest(const std::string& typed, const std::vector<s
 // One line for a command line that CLI11 refused: unknown flags and commands with the nearest known one.
 std::string explain_parse_error(const CLI::App& program, const CLI::ParseError& error);
 
+// A check for flags that count: digits only (CLI11 takes -1 for the greatest unsigned number), and not below `least` (0 or 1).
+CLI::Validator whole_number(int least);
+
 // Help in this program's form: "--flag TYPE   what it does (default: x)".
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter();
+  std::string make_usage(const CLI::App* app, std::string name) const override;
+  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override;
   std::string make_option_opts(const CLI::Option* option) const override;
   std::string make_option_desc(const CLI::Option* option) const override;
 };

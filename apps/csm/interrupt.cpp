@@ -31,6 +31,7 @@ void install_signal_handlers() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_DFL);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then is a failed write, reported like a full disk
 }
 
 bool interrupted() { return g_signal != 0; }

@@ -18,6 +18,16 @@ void write_stderr(const std::string& text) {
   std::fflush(stderr);
 }
 
+// File names need not be UTF-8; the document must be.
+std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string dump_field(const Json& value) {
+  if (!value.is_array() || value.empty() || !value.front().is_object()) return dump(value);
+  std::string text = "[";
+  for (const Json& item : value) text += (text.size() > 1 ? ",\n    " : "\n    ") + dump(item);
+  return text + "]";
+}
+
 }  // namespace
 
 std::string printable(const std::string& text) {
@@ -35,9 +45,14 @@ void print_text(const std::string& text) {
   write_stderr(ended ? text : text + "\n");
 }
 
-void print_json(const nlohmann::json& document) {
-  // File names need not be UTF-8; the document must be.
-  const std::string text = document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+void print_json(const Json& document) {
+  std::string text = "{";
+  const char* separator = "\n  ";
+  for (const auto& [name, value] : document.items()) {
+    text += separator + dump(name) + ": " + dump_field(value);
+    separator = ",\n  ";
+  }
+  text += "\n}\n";
   write_stdout(text.data(), text.size());
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -17,8 +18,11 @@ void print_error(const std::string& message);
 // A report, summary or hint for people; ends with a line break.
 void print_text(const std::string& text);
 
-// One JSON document. Errors: kIo.
-void print_json(const nlohmann::json& document);
+// Keeps the order in which fields were added: the order in which people read them.
+using Json = nlohmann::ordered_json;
+
+// One JSON object, a line for each of its fields and for each object in a list. Errors: kIo.
+void print_json(const Json& document);
 
 // Bytes to stdout, unbuffered. Errors: kIo; kCancelled when a signal arrives while a slow reader makes us wait.
 void write_stdout(const void* data, size_t n_bytes);

@@ -67,6 +67,18 @@ std::string explain_leftover(const CLI::App& app, const std::string& name, const
   return fmt::format("unexpected argument '{}'; put a text of several words in quotes (see '{} --help')", word, name);
 }
 
+std::string plain_words(const CLI::ParseError& error) {
+  const std::string what = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return fmt::format("'{}' needs a value", what.substr(0, what.find(':')));
+  }
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    const size_t colon = what.find(": ");
+    return "wrong value" + (colon == std::string::npos ? ": " + what : what.substr(colon));
+  }
+  return what;
+}
+
 }  // namespace
 
 std::optional<std::string> nearest(const std::string& typed, const std::vector<std::string>& candidates) {
@@ -94,7 +106,7 @@ std::string explain_parse_error(const CLI::App& program, const CLI::ParseError& 
     return fmt::format("a command is missing after '{}': one of {} (see '{} --help')", name,
                        fmt::join(command_names(app), ", "), name);
   }
-  return fmt::format("{} (see '{} --help')", error.what(), name);
+  return fmt::format("{} (see '{} --help')", plain_words(error), name);
 }
 
 }  // namespace csm::app
