@@ -24,7 +24,7 @@ build: setup
 	@scripts/build release csm_program
 
 speak: build
-	@build/csm speak -o "$$OUT" -- "$$TEXT"
+	@printf '%s' "$$TEXT" | build/csm speak - -o "$$OUT"
 
 test: setup
 	@scripts/build release all
