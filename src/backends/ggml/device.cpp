@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
 #include "base/fail.h"
 #include "base/system.h"
@@ -67,10 +68,19 @@ ggml_backend_dev_t find_device(const std::string& name) {
   fail(ErrorCode::kNotFound, "device '{}' is not there; expected one of {}", name, known);
 }
 
-// A function that lives in the run-time module of the device. Null when the module has none of that name.
-template <typename Function>
-Function module_function(ggml_backend_dev_t device, const char* name) {
-  return reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
+// Seconds that the calling thread has been running.
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+void check(ggml_status status) {
+  if (status == GGML_STATUS_SUCCESS) return;
+  if (status == GGML_STATUS_ALLOC_FAILED) fail(ErrorCode::kResourceLimit, "out of memory while computing; use a smaller model type or context");
+  fail(ErrorCode::kInternal, "ggml could not compute a graph ({})", ggml_status_to_string(status));
 }
 
 }  // namespace
@@ -102,7 +112,8 @@ std::vector<std::string> list_cpu_features() {
   std::vector<std::string> names;
   ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
   if (device == nullptr) return names;
-  const auto features = module_function<ggml_backend_get_features_t>(device, "ggml_backend_get_features");
+  const auto features = reinterpret_cast<ggml_backend_get_features_t>(
+      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_get_features"));
   if (features == nullptr) return names;
   for (const ggml_backend_feature* feature = features(ggml_backend_dev_backend_reg(device)); feature->name != nullptr; ++feature) {
     const std::string value = feature->value;
@@ -118,12 +129,19 @@ std::shared_ptr<Device> Device::open(const std::string& name, int n_threads) {
   std::shared_ptr<Device> self(new Device);
   self->device_ = find_device(name);
   self->is_cpu_ = ggml_backend_dev_type(self->device_) == GGML_BACKEND_DEVICE_TYPE_CPU;
-  self->backend_ = ggml_backend_dev_init(self->device_, nullptr);
-  if (self->backend_ == nullptr) {
-    fail(ErrorCode::kUnsupported, "device '{}' did not start; use --device cpu", lower(ggml_backend_dev_name(self->device_)));
+  if (self->is_cpu_) {
+    self->n_threads_ = n_threads > 0 ? n_threads : n_physical_cores();
+    self->alone_ = std::make_unique<ThreadTeam>(self->device_, 1);
+    self->team_ = std::make_unique<ThreadTeam>(self->device_, self->n_threads_);
+    self->n_setups_ += static_cast<uint64_t>(self->n_threads_);
+  } else {
+    self->backend_ = ggml_backend_dev_init(self->device_, nullptr);
+    if (self->backend_ == nullptr) {
+      fail(ErrorCode::kUnsupported, "device '{}' did not start; use --device cpu", lower(ggml_backend_dev_name(self->device_)));
+    }
   }
-  if (self->is_cpu_) self->start_threads(n_threads > 0 ? n_threads : n_physical_cores());
-  const auto extra = module_function<ggml_backend_dev_get_extra_bufts_t>(self->device_, "ggml_backend_dev_get_extra_bufts");
+  const auto extra = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
+      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(self->device_), "ggml_backend_dev_get_extra_bufts"));
   if (extra != nullptr) {
     for (ggml_backend_buffer_type_t* type = extra(self->device_); type != nullptr && *type != nullptr; ++type) {
       self->repacking_types_.push_back(*type);
@@ -134,29 +152,6 @@ std::shared_ptr<Device> Device::open(const std::string& name, int n_threads) {
 
 Device::~Device() {
   if (backend_ != nullptr) ggml_backend_free(backend_);
-  if (pool_ != nullptr) {
-    module_function<void (*)(ggml_threadpool_t)>(device_, "ggml_threadpool_free")(pool_);
-  }
-}
-
-// Without a pool of ours ggml would start and end threads for every graph.
-void Device::start_threads(int n_threads) {
-  n_threads_ = n_threads;
-  using NewPool = ggml_threadpool_t (*)(ggml_threadpool_params*);
-  using SetPool = void (*)(ggml_backend_t, ggml_threadpool_t);
-  const auto new_pool = module_function<NewPool>(device_, "ggml_threadpool_new");
-  const auto set_pool = module_function<SetPool>(device_, "ggml_backend_cpu_set_threadpool");
-  const auto set_n = module_function<ggml_backend_set_n_threads_t>(device_, "ggml_backend_set_n_threads");
-  if (new_pool == nullptr || set_pool == nullptr || set_n == nullptr) {
-    fail(ErrorCode::kUnsupported, "this ggml has no thread pools; expected version 0.15");
-  }
-  ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
-  params.poll = 0;  // idle workers sleep
-  pool_ = new_pool(&params);
-  if (pool_ == nullptr) fail(ErrorCode::kResourceLimit, "cannot start {} threads", n_threads);
-  set_n(backend_, n_threads);
-  set_pool(backend_, pool_);
-  n_setups_ += static_cast<uint64_t>(n_threads);
 }
 
 ggml_backend_buffer_type_t Device::weight_buffer_type(ggml_type type, int64_t ne0, int64_t ne1) const {
@@ -185,11 +180,24 @@ BufferPtr Device::allocate(ggml_context* context, ggml_backend_buffer_type_t typ
   return buffer;
 }
 
-void Device::compute(ggml_cgraph* graph) {
-  const ggml_status status = ggml_backend_graph_compute(backend_, graph);
-  if (status == GGML_STATUS_SUCCESS) return;
-  if (status == GGML_STATUS_ALLOC_FAILED) fail(ErrorCode::kResourceLimit, "out of memory while computing; use a smaller model type or context");
-  fail(ErrorCode::kInternal, "ggml could not compute a graph ({})", ggml_status_to_string(status));
+void Device::compute(ggml_cgraph* graph, double n_multiplications) {
+  // Below this, starting the team and meeting after every operation costs more than sharing the work saves.
+  constexpr double kTeamWork = 6e6;
+  if (team_ == nullptr) {
+    check(ggml_backend_graph_compute(backend_, graph));
+  } else if (n_threads_ == 1 || n_multiplications < kTeamWork || crowd_watch_.crowded(wall_seconds())) {
+    check(ggml_backend_graph_compute(alone_->backend(), graph));
+  } else {
+    compute_with_team(graph);
+  }
+}
+
+void Device::compute_with_team(ggml_cgraph* graph) {
+  const double wall_before = wall_seconds();
+  const double cpu_before = thread_seconds();
+  check(ggml_backend_graph_compute(team_->backend(), graph));
+  const double now = wall_seconds();
+  crowd_watch_.observe(now, now - wall_before, thread_seconds() - cpu_before);
 }
 
 }  // namespace csm::ggml

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/ggml/thread_team.h"
 #include "model/backend.h"
 
 namespace csm::ggml {
@@ -45,20 +46,21 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  ggml_backend_t backend() const { return backend_; }
+  ggml_backend_t backend() const { return team_ != nullptr ? team_->backend() : backend_; }
   bool is_cpu() const { return is_cpu_; }
   int n_threads() const { return n_threads_; }
 
   // Memory for activations and state.
-  ggml_backend_buffer_type_t buffer_type() const { return ggml_backend_get_default_buffer_type(backend_); }
+  ggml_backend_buffer_type_t buffer_type() const { return ggml_backend_get_default_buffer_type(backend()); }
   // Memory for a weight of this type and shape {ne0 = inner, ne1 = rows}: a repacking type where the device has one for it.
   ggml_backend_buffer_type_t weight_buffer_type(ggml_type type, int64_t ne0, int64_t ne1) const;
 
   // Allocates all tensors of the context, cleared to zero. Errors: kResourceLimit.
   BufferPtr allocate(ggml_context* context, ggml_backend_buffer_type_t type, const char* what);
 
-  // Runs a graph whose tensors are allocated. Errors: kResourceLimit, kInternal.
-  void compute(ggml_cgraph* graph);
+  // Runs a graph whose tensors are allocated. n_multiplications tells whether it is large enough for all threads; the result does not
+  // depend on how many work. Errors: kResourceLimit, kInternal.
+  void compute(ggml_cgraph* graph, double n_multiplications);
 
   // Graph builds, buffer allocations and thread starts so far.
   uint64_t n_setups() const { return n_setups_; }
@@ -66,11 +68,13 @@ class Device {
 
  private:
   Device() = default;
-  void start_threads(int n_threads);
+  void compute_with_team(ggml_cgraph* graph);
 
   ggml_backend_dev_t device_ = nullptr;
-  ggml_backend_t backend_ = nullptr;
-  ggml_threadpool_t pool_ = nullptr;
+  ggml_backend_t backend_ = nullptr;      // of a device that is not the CPU
+  std::unique_ptr<ThreadTeam> alone_;     // CPU: the calling thread
+  std::unique_ptr<ThreadTeam> team_;      // CPU: all threads
+  CrowdWatch crowd_watch_;
   std::vector<ggml_backend_buffer_type_t> repacking_types_;
   bool is_cpu_ = false;
   int n_threads_ = 1;

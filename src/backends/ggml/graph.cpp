@@ -51,6 +51,7 @@ void Graph::effect(ggml_tensor* tensor) { ggml_build_forward_expand(graph_, tens
 void Graph::allocate() {
   for (int i = 0; i < ggml_graph_n_nodes(graph_); ++i) {
     const ggml_tensor* node = ggml_graph_node(graph_, i);
+    if (node->op == GGML_OP_MUL_MAT) n_multiplications_ += static_cast<double>(ggml_nelements(node)) * static_cast<double>(node->src[0]->ne[0]);
     if (!ggml_backend_supports_op(device_->backend(), node)) {
       fail(ErrorCode::kUnsupported, "device '{}' cannot compute {} on {}; use --device cpu", ggml_backend_name(device_->backend()),
            ggml_op_desc(node), ggml_type_name(node->src[0] != nullptr ? node->src[0]->type : node->type));

@@ -34,13 +34,14 @@ class Graph {
   void set(ggml_tensor* tensor, std::span<const uint16_t> values);
   void get(const ggml_tensor* tensor, std::span<float> values) const;
   void get(const ggml_tensor* tensor, std::span<int32_t> values) const;
-  void run() { device_->compute(graph_); }
+  void run() { device_->compute(graph_, n_multiplications_); }
 
  private:
   std::shared_ptr<Device> device_;
   ContextPtr context_;
   ggml_cgraph* graph_ = nullptr;
   AllocatorPtr allocator_;
+  double n_multiplications_ = 0;  // of matrix products in one run
 };
 
 // Rotary embedding with angles position * frequency: the frequencies come as their inverses, {head_dim / 2} f32, so that no power is
