@@ -11,6 +11,7 @@
 #include "engine/sound.h"
 #include "engine/stream.h"
 #include "engine/synthesis.h"
+#include "engine/tokenize.h"
 
 namespace csm {
 
@@ -83,15 +84,7 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
   }
 
   TokenizeResult tokenize(const std::string& text) override {
-    const Tokenizer& tokenizer = model_.need_tokenizer();
-    TokenizeResult result;
-    for (const int32_t id : tokenizer.encode(text)) {
-      result.ids.push_back(id);
-      result.tokens.push_back(tokenizer.printable(id));
-    }
-    const std::vector<int32_t> whole = tokenizer.encode_with_special_tokens(text);
-    result.ids_bos_eos.assign(whole.begin(), whole.end());
-    return result;
+    return tokenize_text(model_.need_tokenizer(), text);
   }
 
   Codes encode(const Audio& audio, int n_codebooks) override {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr uint64_t kMaxAutoF32Bytes = 1'000'000'000;  // dtype "auto" widens up to here
-constexpr double kLeastSeconds = 1;                   // less room than this is no room for speech
+constexpr double kLeastSeconds = 1;                   // less room than this is no room for speech,
+constexpr int kLeastPart = 8;                         // or than this part of the window, whichever is less
 
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -187,20 +188,23 @@ void validate_request(const SpeechRequest& request) {
 
 int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_prompt_positions, int64_t n_text) {
   const double rate = spec.codec.frame_rate_hz();
-  const int64_t room = spec.max_positions - n_prompt_positions;
+  const int64_t room = std::max<int64_t>(0, spec.max_positions - n_prompt_positions);
   int64_t wanted = spec.max_new_frames > 0 ? spec.max_new_frames : room;
+  int64_t least = std::min<int64_t>({wanted, std::llround(std::ceil(kLeastSeconds * rate)), spec.max_positions / kLeastPart});
   if (request.max_seconds) {
     // Whole frames that fit; the tiny addition undoes the rounding of products such as 0.08 * 12.5.
-    wanted = std::max<int64_t>(1, static_cast<int64_t>(std::min(*request.max_seconds * rate + 1e-9, 1e9)));
+    wanted = static_cast<int64_t>(std::min(*request.max_seconds * rate + 1e-9, 1e9));
+    least = wanted = std::max<int64_t>(1, wanted);
   }
-  const int64_t least = request.max_seconds ? wanted : std::min<int64_t>(wanted, std::llround(std::ceil(kLeastSeconds * rate)));
-  if (room < std::max<int64_t>(least, 1)) {
+  least = std::max<int64_t>(1, least);
+  if (room < least) {
+    const int64_t n_context = n_prompt_positions - n_text;
     fail(ErrorCode::kResourceLimit,
-         "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: that leaves "
-         "{:.1f} s of speech, {:.1f} s are needed; shorten the {}{}",
-         n_prompt_positions, n_text, n_prompt_positions - n_text, spec.max_positions,
-         static_cast<double>(std::max<int64_t>(room, 0)) / rate, static_cast<double>(std::max<int64_t>(least, 1)) / rate,
-         n_prompt_positions - n_text > n_text ? "context" : "text", request.max_seconds ? " or lower max-seconds" : "");
+         "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: that leaves {} "
+         "frames of speech ({:.1f} s), {} ({:.1f} s) are needed; shorten the {}{}",
+         n_prompt_positions, n_text, n_context, spec.max_positions, room, static_cast<double>(room) / rate, least,
+         static_cast<double>(least) / rate, n_context > n_text ? "context" : "text",
+         request.max_seconds ? " or lower max-seconds" : "");
   }
   const int limit = static_cast<int>(std::min(wanted, room));
   if (request.min_frames > limit) {
