@@ -39,10 +39,11 @@ void add_stack(SpecRows& rows, const std::string& prefix, const TransformerSpec&
   rows.add(prefix + ".ffn_width", stack.ffn_width);
   rows.add(prefix + ".norm_eps", stack.norm_eps);
   const RopeSpec& rope = stack.rope;
-  rows.add(prefix + ".rope", rope.llama3 ? fmt::format("theta {}, llama3 scaling: factor {}, low {}, high {}, original window {}",
-                                                       rope.theta, rope.factor, rope.low_freq_factor, rope.high_freq_factor,
-                                                       rope.original_max_positions)
-                                         : fmt::format("theta {}", rope.theta));
+  rows.add(prefix + ".rope",
+           rope.llama3
+               ? fmt::format("theta {}, llama3 scaling: factor {}, low {}, high {}, original window {}", rope.theta,
+                             rope.factor, rope.low_freq_factor, rope.high_freq_factor, rope.original_max_positions)
+               : fmt::format("theta {}", rope.theta));
 }
 
 std::string sampling_text(const SamplingOptions& options) {
@@ -93,13 +94,14 @@ uint64_t n_elements(const ManifestEntry& entry) {
   return n;
 }
 
-// Bytes of one tensor in memory when the language model's matrices are in this format and the codec in f32. Rows that do not
-// fill whole blocks cannot be quantised.
+// Bytes of one tensor in memory when the language model's matrices are in this format and the codec in f32. Rows that
+// do not fill whole blocks cannot be quantised.
 uint64_t bytes_in_memory(const ManifestEntry& entry, const WeightFormat& format) {
   const uint64_t n = n_elements(entry);
   if (entry.use == TensorUse::kTable) return n * (format.block_bytes == 4 ? 4 : 2);
   if (!entry.may_quantise) return n * 4;
-  const int64_t row = entry.shape.size() == 3 ? entry.shape[1] : entry.shape.back();  // codebooks_head is [codebook, in, out]
+  const int64_t row =
+      entry.shape.size() == 3 ? entry.shape[1] : entry.shape.back();  // codebooks_head is [codebook, in, out]
   if (static_cast<uint64_t>(row) % format.block_weights != 0) return n * 2;
   return n / format.block_weights * format.block_bytes;
 }

@@ -20,7 +20,8 @@ constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 20;
 constexpr const char* kIndexEnding = ".safetensors.index.json";
 // sesame/csm-1b keeps the original weights under the usual name and the Transformers ones under this.
 constexpr const char* kIndexNames[] = {"transformers.safetensors.index.json", "model.safetensors.index.json"};
-constexpr const char* kHolds = "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json";
+constexpr const char* kHolds =
+    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json";
 constexpr size_t kMaxListed = 8;
 
 bool is_regular(const fs::path& path) {
@@ -42,12 +43,13 @@ bool starts_with(const std::string& text, const std::string& head) { return text
 // Formats that hold weights but are not read.
 bool is_foreign_format(const fs::path& path) {
   const std::string extension = path.extension().string();
-  return extension == ".pt" || extension == ".pth" || extension == ".bin" || extension == ".ckpt" || extension == ".gguf" ||
-         extension == ".npz";
+  return extension == ".pt" || extension == ".pth" || extension == ".bin" || extension == ".ckpt" ||
+         extension == ".gguf" || extension == ".npz";
 }
 
 [[noreturn]] void fail_foreign_format(const fs::path& path) {
-  fail(ErrorCode::kUnsupported, "'{}' is in a format that is not read; convert it to safetensors: {}", path.string(), kHolds);
+  fail(ErrorCode::kUnsupported, "'{}' is in a format that is not read; convert it to safetensors: {}", path.string(),
+       kHolds);
 }
 
 // File names in a directory, sorted.
@@ -72,14 +74,18 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   const nlohmann::json document = parse_json_file(path.string(), kMaxIndexBytes);
   (void)JsonObject(document, path.string()).object("weight_map");
   const nlohmann::json& weights = document.at("weight_map");
-  if (weights.empty()) fail(ErrorCode::kInvalidData, "'{}': field 'weight_map' is empty; expected tensor: file", path.string());
+  if (weights.empty())
+    fail(ErrorCode::kInvalidData, "'{}': field 'weight_map' is empty; expected tensor: file", path.string());
   std::map<std::string, std::string> shards;
   for (const auto& [tensor, shard] : weights.items()) {
     const std::string name = shard.is_string() ? shard.get<std::string>() : "";
-    const bool plain = name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && ends_with(name, ".safetensors");
+    const bool plain =
+        name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && ends_with(name, ".safetensors");
     if (!plain) {
-      fail(ErrorCode::kInvalidData, "'{}': weight_map has {} for tensor {}; expected the name of a .safetensors file in the same "
-           "directory", path.string(), brief(shard), brief(tensor));
+      fail(ErrorCode::kInvalidData,
+           "'{}': weight_map has {} for tensor {}; expected the name of a .safetensors file in the same "
+           "directory",
+           path.string(), brief(shard), brief(tensor));
     }
     shards.emplace(tensor, name);
   }
@@ -95,8 +101,8 @@ std::vector<std::string> resolve_index(const fs::path& index) {
     if (present.count(shard) > 0) continue;
     const fs::path file = index.parent_path() / shard;
     if (!is_regular(file)) {
-      fail(ErrorCode::kNotFound, "'{}' names the shard {}, which is not beside it; fetch all shards of the model", index.string(),
-           brief(shard));
+      fail(ErrorCode::kNotFound, "'{}' names the shard {}, which is not beside it; fetch all shards of the model",
+           index.string(), brief(shard));
     }
     for (const TensorInfo& info : read_safetensors(file.string())) present[shard].insert(info.name);
     files.push_back(file.string());
@@ -108,8 +114,8 @@ std::vector<std::string> resolve_index(const fs::path& index) {
   if (!absent.empty()) {
     const size_t n_more = absent.size() > kMaxListed ? absent.size() - kMaxListed : 0;
     absent.resize(absent.size() - n_more);
-    fail(ErrorCode::kInvalidData, "'{}' promises tensors that are not there: {}{}", index.string(), fmt::join(absent, ", "),
-         n_more > 0 ? fmt::format(" and {} more", n_more) : "");
+    fail(ErrorCode::kInvalidData, "'{}' promises tensors that are not there: {}{}", index.string(),
+         fmt::join(absent, ", "), n_more > 0 ? fmt::format(" and {} more", n_more) : "");
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -119,7 +125,8 @@ std::vector<std::string> resolve_index(const fs::path& index) {
   for (const std::string& name : names) {
     if (is_foreign_format(name)) fail_foreign_format(directory / name);
   }
-  fail(ErrorCode::kNotFound, "'{}' has no weights: expected model.safetensors or an index of shards; {}", directory.string(), kHolds);
+  fail(ErrorCode::kNotFound, "'{}' has no weights: expected model.safetensors or an index of shards; {}",
+       directory.string(), kHolds);
 }
 
 // The weights that a directory means when no file is named.
@@ -138,8 +145,10 @@ std::vector<std::string> default_weights(const fs::path& directory) {
   if (models.empty()) models = codecs;
   if (models.empty()) fail_without_weights(directory, names);
   if (models.size() > 1) {
-    fail(ErrorCode::kInvalidData, "'{}' holds several safetensors files ({}) and no index; name the one to use", directory.string(),
-         fmt::join(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(std::min(models.size(), kMaxListed)), ", "));
+    fail(ErrorCode::kInvalidData, "'{}' holds several safetensors files ({}) and no index; name the one to use",
+         directory.string(),
+         fmt::join(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(std::min(models.size(), kMaxListed)),
+                   ", "));
   }
   return {(directory / models.front()).string()};
 }
@@ -172,11 +181,14 @@ void add_codec_file(const fs::path& directory, std::vector<std::string>& weights
     if (is_codec_file(name)) codecs.push_back(name);
   }
   if (codecs.empty()) {
-    fail(ErrorCode::kNotFound, "'{}' holds a language model without its codec, and there is no Mimi file beside it; put "
-         "tokenizer-*.safetensors (kyutai's Mimi) or mimi*.safetensors into '{}'", weights.front(), directory.string());
+    fail(ErrorCode::kNotFound,
+         "'{}' holds a language model without its codec, and there is no Mimi file beside it; put "
+         "tokenizer-*.safetensors (kyutai's Mimi) or mimi*.safetensors into '{}'",
+         weights.front(), directory.string());
   }
   if (codecs.size() > 1) {
-    fail(ErrorCode::kInvalidData, "'{}' holds several Mimi files ({}); keep one", directory.string(), fmt::join(codecs, ", "));
+    fail(ErrorCode::kInvalidData, "'{}' holds several Mimi files ({}); keep one", directory.string(),
+         fmt::join(codecs, ", "));
   }
   weights.push_back((directory / codecs.front()).string());
 }
@@ -200,7 +212,8 @@ std::string optional_file(const fs::path& directory, const char* name) {
 ModelFiles find_model_files(const std::string& path) {
   const fs::path given(path);
   if (path.empty() || (!is_regular(given) && !is_folder(given))) {
-    fail(ErrorCode::kNotFound, "model '{}' does not exist or cannot be read; expected a directory or one of its files: {}", path, kHolds);
+    fail(ErrorCode::kNotFound,
+         "model '{}' does not exist or cannot be read; expected a directory or one of its files: {}", path, kHolds);
   }
   if (is_regular(given) && is_foreign_format(given)) fail_foreign_format(given);
   fs::path directory = is_folder(given) ? given : given.parent_path();
@@ -213,7 +226,8 @@ ModelFiles find_model_files(const std::string& path) {
   files.config = optional_file(directory, "config.json");
   if (files.config.empty()) {
     const std::vector<std::string> names = list_files(directory);
-    const bool has_safetensors = std::any_of(names.begin(), names.end(), [](const auto& n) { return ends_with(n, ".safetensors"); });
+    const bool has_safetensors =
+        std::any_of(names.begin(), names.end(), [](const auto& n) { return ends_with(n, ".safetensors"); });
     const auto foreign = std::find_if(names.begin(), names.end(), [](const auto& n) { return is_foreign_format(n); });
     if (!has_safetensors && foreign != names.end()) fail_foreign_format(directory / *foreign);
     fail(ErrorCode::kNotFound, "'{}' has no config.json, so it is not a model: {}", directory.string(), kHolds);
@@ -234,7 +248,8 @@ std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files) {
   for (const std::string& file : files.weights) {
     for (TensorInfo& tensor : read_safetensors(file)) tensors.push_back(std::move(tensor));
   }
-  return Checkpoint::create(std::move(spec), std::move(tensors), files.weights.size() == 1 ? files.weights.front() : files.directory);
+  return Checkpoint::create(std::move(spec), std::move(tensors),
+                            files.weights.size() == 1 ? files.weights.front() : files.directory);
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files) {
@@ -244,8 +259,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files) {
   std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(files.tokenizer);
   const ModelSpec spec = parse_model_spec(parse_json_file(files.config, kMaxConfigBytes), files.config);
   if (spec.has_language_model && tokenizer->n_ids() > spec.text_vocab) {
-    fail(ErrorCode::kInvalidData, "'{}' has ids up to {}, but the model's text table has {} rows (text_vocab_size); it belongs to "
-         "another model", files.tokenizer, tokenizer->n_ids() - 1, spec.text_vocab);
+    fail(ErrorCode::kInvalidData,
+         "'{}' has ids up to {}, but the model's text table has {} rows (text_vocab_size); it belongs to "
+         "another model",
+         files.tokenizer, tokenizer->n_ids() - 1, spec.text_vocab);
   }
   return tokenizer;
 }

@@ -1,6 +1,7 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
@@ -12,6 +13,8 @@ namespace csm {
 namespace {
 
 constexpr size_t kMaxListed = 8;
+constexpr ModelPart kParts[] = {ModelPart::kText, ModelPart::kAudio, ModelPart::kBackbone, ModelPart::kDepth,
+                                ModelPart::kCodec};
 
 std::string shortened(std::string text) {
   constexpr size_t kMaxBytes = 120;
@@ -70,7 +73,7 @@ bool same_values(const TensorInfo& a, const TensorInfo& b) {
   if (a.shape != b.shape || !is_floating(a.type) || !is_floating(b.type)) return false;
   const TensorBytes a_bytes = a.fetch();
   const TensorBytes b_bytes = b.fetch();
-  if (a.type == b.type) return std::equal(a_bytes.data.begin(), a_bytes.data.end(), b_bytes.data.begin(), b_bytes.data.end());
+  if (a.type == b.type) return std::memcmp(a_bytes.data.data(), b_bytes.data.data(), a.n_bytes()) == 0;
   constexpr size_t kChunk = 4096;
   std::vector<float> a_values(kChunk);
   std::vector<float> b_values(kChunk);
@@ -79,7 +82,8 @@ bool same_values(const TensorInfo& a, const TensorInfo& b) {
     const size_t count = std::min(kChunk, n - begin);
     widen_to_f32(a.type, a_bytes.data.data() + begin * size_of(a.type), count, a_values.data());
     widen_to_f32(b.type, b_bytes.data.data() + begin * size_of(b.type), count, b_values.data());
-    if (!std::equal(a_values.begin(), a_values.begin() + static_cast<std::ptrdiff_t>(count), b_values.begin())) return false;
+    if (!std::equal(a_values.begin(), a_values.begin() + static_cast<std::ptrdiff_t>(count), b_values.begin()))
+      return false;
   }
   return true;
 }
@@ -145,16 +149,17 @@ class CheckpointBuilder {
     if (!is_new) twice_.add(fmt::format("{} (as {} and {})", name, label(it->second.source), label(source)));
   }
 
-  // A tied table may be stored once, under either name, or twice. Of two that differ the depth decoder's is used, as in Transformers.
+  // A tied table may be stored once, under either name, or twice. Of two that differ the depth decoder's is used, as in
+  // Transformers.
   void resolve_audio_tables() {
     if (!result_->spec_.tied_audio_embeddings) return;
     const auto depth = found_.find(kDepthAudioTable);
     if (depth == found_.end()) return;
     const auto backbone = found_.find(kBackboneAudioTable);
     if (backbone != found_.end() && !same_values(backbone->second.tensor, depth->second.tensor)) {
-      result_->warnings_.push_back(fmt::format(
-          "tie_codebooks_embeddings is true, but '{}' and '{}' differ; the latter is used for both", kBackboneAudioTable,
-          kDepthAudioTable));
+      result_->warnings_.push_back(
+          fmt::format("tie_codebooks_embeddings is true, but '{}' and '{}' differ; the latter is used for both",
+                      kBackboneAudioTable, kDepthAudioTable));
     }
     Found table = depth->second;
     table.tensor.name = kBackboneAudioTable;
@@ -181,28 +186,33 @@ class CheckpointBuilder {
     });
   }
 
-  // A part of which everything is missing is one item.
+  size_t n_entries(ModelPart part) const {
+    return static_cast<size_t>(
+        std::count_if(manifest_.begin(), manifest_.end(), [&](const ManifestEntry& e) { return e.part == part; }));
+  }
+
+  // A part of which everything is missing is one item, and comes first.
   void list_missing() {
-    for (const ModelPart part : {ModelPart::kText, ModelPart::kAudio, ModelPart::kBackbone, ModelPart::kDepth, ModelPart::kCodec}) {
-      const size_t n_missing = n_missing_[static_cast<size_t>(part)];
-      if (n_missing == 0) continue;
-      const auto n_entries = static_cast<size_t>(
-          std::count_if(manifest_.begin(), manifest_.end(), [&](const ManifestEntry& e) { return e.part == part; }));
-      if (n_missing == n_entries && n_entries > 2) {
-        missing_.add(fmt::format("all {} tensors of the {}", n_entries, to_string(part)));
-        continue;
-      }
-      for (const ManifestEntry& entry : manifest_) {
-        if (entry.part == part && found_.count(entry.name) == 0 && !is_rejected(entry.name)) missing_.add(entry.name);
-      }
+    bool whole[std::size(kParts)] = {};
+    for (const ModelPart part : kParts) {
+      const auto i = static_cast<size_t>(part);
+      whole[i] = n_missing_[i] > 2 && n_missing_[i] == n_entries(part);
+      if (whole[i]) missing_.add(fmt::format("all {} tensors of the {}", n_missing_[i], to_string(part)));
+    }
+    for (const ManifestEntry& entry : manifest_) {
+      const bool listed =
+          whole[static_cast<size_t>(entry.part)] || found_.count(entry.name) > 0 || is_rejected(entry.name);
+      if (!listed) missing_.add(entry.name);
     }
   }
 
   void check_entry(const ManifestEntry& entry, const Found& found) {
     if (found.tensor.shape != entry.shape) {
-      misshapen_.add(fmt::format("{} is {}, expected {}", label(found.source), found_text(found.tensor), shape_text(entry.shape)));
+      misshapen_.add(
+          fmt::format("{} is {}, expected {}", label(found.source), found_text(found.tensor), shape_text(entry.shape)));
     } else if (!is_floating(found.tensor.type)) {
-      mistyped_.add(fmt::format("{} is {}, expected F32, F16, BF16 or F64", label(found.source), found_text(found.tensor)));
+      mistyped_.add(
+          fmt::format("{} is {}, expected F32, F16, BF16 or F64", label(found.source), found_text(found.tensor)));
     } else {
       result_->tensors_.emplace(entry.name, found.tensor);
       result_->names_.push_back(entry.name);
@@ -255,8 +265,9 @@ class CheckpointBuilder {
   std::shared_ptr<Checkpoint> result_;
   std::vector<ManifestEntry> manifest_;
   std::unordered_map<std::string, Found> found_;  // by canonical name
-  std::vector<std::string> rejected_prefixes_;    // of stacked tensors whose shape is wrong: their parts are not missing besides
-  size_t n_missing_[5] = {};                      // by ModelPart
+  // Of stacked tensors whose shape is wrong: their parts are not missing besides.
+  std::vector<std::string> rejected_prefixes_;
+  size_t n_missing_[std::size(kParts)] = {};  // by ModelPart
   bool has_original_lm_ = false;
   bool has_original_codec_ = false;
   Listing missing_{"missing"};
@@ -267,14 +278,15 @@ class CheckpointBuilder {
   Listing unknown_{"tensors that are not part of the model"};
 };
 
-std::shared_ptr<const Checkpoint> Checkpoint::create(ModelSpec spec, std::vector<TensorInfo> tensors, const std::string& where,
-                                                     WeightCheck check) {
+std::shared_ptr<const Checkpoint> Checkpoint::create(ModelSpec spec, std::vector<TensorInfo> tensors,
+                                                     const std::string& where, WeightCheck check) {
   return CheckpointBuilder(std::move(spec), where).build(std::move(tensors), check);
 }
 
 const TensorInfo& Checkpoint::tensor(const std::string& canonical_name) const {
   const auto it = tensors_.find(canonical_name);
-  if (it == tensors_.end()) fail(ErrorCode::kInternal, "no tensor '{}' in the manifest of this {} model", canonical_name, layout_);
+  if (it == tensors_.end())
+    fail(ErrorCode::kInternal, "no tensor '{}' in the manifest of this {} model", canonical_name, layout_);
   return it->second;
 }
 

@@ -41,8 +41,10 @@ void read_seanet(const JsonObject& config, CodecSpec& codec) {
     hop *= ratio;
     channels *= 2;
     if (hop > kMaxHopSamples || channels > kMaxWidth) {
-      fail(ErrorCode::kInvalidData, "'{}': field '{}' is out of range: expected a product of at most {} and at most {} channels "
-           "(num_filters, doubled by each ratio)", config.where(), config.path_of("upsampling_ratios"), kMaxHopSamples, kMaxWidth);
+      fail(ErrorCode::kInvalidData,
+           "'{}': field '{}' is out of range: expected a product of at most {} and at most {} channels "
+           "(num_filters, doubled by each ratio)",
+           config.where(), config.path_of("upsampling_ratios"), kMaxHopSamples, kMaxWidth);
     }
   }
 }
@@ -55,12 +57,13 @@ void read_quantizer(const JsonObject& config, CodecSpec& codec) {
   codec.codebook_dim = config.integer("vector_quantization_hidden_dimension", 1, kMaxWidth);
   const int stored_dim = config.integer_or("codebook_dim", 1, kMaxWidth, codec.transformer.width);
   if (stored_dim != codec.codebook_dim) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' is {}; expected vector_quantization_hidden_dimension ({})", config.where(),
-         config.path_of("codebook_dim"), stored_dim, codec.codebook_dim);
+    fail(ErrorCode::kInvalidData, "'{}': field '{}' is {}; expected vector_quantization_hidden_dimension ({})",
+         config.where(), config.path_of("codebook_dim"), stored_dim, codec.codebook_dim);
   }
   if (codec.codebook_dim == codec.transformer.width) {  // such a model has no projections around its codebooks
-    fail(ErrorCode::kUnsupported, "'{}': field '{}' equals hidden_size ({}); only quantisers with projections are supported",
-         config.where(), config.path_of("vector_quantization_hidden_dimension"), codec.codebook_dim);
+    fail(ErrorCode::kUnsupported,
+         "'{}': field '{}' equals hidden_size ({}); only quantisers with projections are supported", config.where(),
+         config.path_of("vector_quantization_hidden_dimension"), codec.codebook_dim);
   }
 }
 
@@ -70,7 +73,8 @@ void check_frame_rate(const JsonObject& config, const CodecSpec& codec) {
     if (!config.has(key)) continue;
     const double rate = config.number(key, 1e-3, 1e6);
     if (std::fabs(rate - codec.frame_rate_hz()) <= 1e-3 * codec.frame_rate_hz()) continue;
-    fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only sampling_rate / ({} x product of upsampling_ratios) = {} is supported",
+    fail(ErrorCode::kUnsupported,
+         "'{}': field '{}' is {}; only sampling_rate / ({} x product of upsampling_ratios) = {} is supported",
          config.where(), config.path_of(key), rate, kLatentStepsPerFrame, codec.frame_rate_hz());
   }
 }
@@ -93,12 +97,13 @@ CodecSpec read_codec(const JsonObject& config) {
   codec.sample_rate_hz = config.integer("sampling_rate", 1'000, 768'000);
   codec.transformer = read_transformer(config, "norm_eps");
   if (codec.transformer.n_kv_heads != codec.transformer.n_heads) {
-    fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only num_attention_heads ({}) is supported in the codec", config.where(),
-         config.path_of("num_key_value_heads"), codec.transformer.n_kv_heads, codec.transformer.n_heads);
+    fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only num_attention_heads ({}) is supported in the codec",
+         config.where(), config.path_of("num_key_value_heads"), codec.transformer.n_kv_heads,
+         codec.transformer.n_heads);
   }
   if (codec.transformer.rope.llama3) {
-    fail(ErrorCode::kUnsupported, "'{}': the codec's RoPE is scaled; only plain RoPE is supported in '{}'", config.where(),
-         config.path_of("rope_parameters"));
+    fail(ErrorCode::kUnsupported, "'{}': the codec's RoPE is scaled; only plain RoPE is supported in '{}'",
+         config.where(), config.path_of("rope_parameters"));
   }
   codec.window = config.integer("sliding_window", 1, 1 << 20);
   read_seanet(config, codec);

@@ -30,25 +30,28 @@ void read_scaling(const JsonObject& scaling, const char* type_key, RopeSpec& rop
   }
   if (type == "llama3") return read_llama3_scaling(scaling, rope);
   if (type == "default") return;
-  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; supported RoPE types are \"default\" and \"llama3\"", scaling.where(),
-       scaling.path_of(type_key), brief(type));
+  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; supported RoPE types are \"default\" and \"llama3\"",
+       scaling.where(), scaling.path_of(type_key), brief(type));
 }
 
 void read_heads(const JsonObject& config, TransformerSpec& stack) {
   stack.n_heads = config.integer("num_attention_heads", 1, kMaxHeads);
   stack.n_kv_heads = config.integer("num_key_value_heads", 1, kMaxHeads);
   if (stack.n_heads % stack.n_kv_heads != 0) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' is out of range: expected a divisor of num_attention_heads ({}), found {}",
-         config.where(), config.path_of("num_key_value_heads"), stack.n_heads, stack.n_kv_heads);
+    fail(ErrorCode::kInvalidData,
+         "'{}': field '{}' is out of range: expected a divisor of num_attention_heads ({}), found {}", config.where(),
+         config.path_of("num_key_value_heads"), stack.n_heads, stack.n_kv_heads);
   }
   const bool given = config.has("head_dim");
   if (!given && stack.width % stack.n_heads != 0) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' is missing, and hidden_size {} is no multiple of num_attention_heads {}",
-         config.where(), config.path_of("head_dim"), stack.width, stack.n_heads);
+    fail(ErrorCode::kInvalidData,
+         "'{}': field '{}' is missing, and hidden_size {} is no multiple of num_attention_heads {}", config.where(),
+         config.path_of("head_dim"), stack.width, stack.n_heads);
   }
   stack.head_dim = given ? config.integer("head_dim", 2, kMaxHeadDim) : stack.width / stack.n_heads;
   if (stack.head_dim % 2 != 0 || stack.head_dim > kMaxHeadDim) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' is out of range: expected an even number in 2..{} (RoPE turns pairs), found {}",
+    fail(ErrorCode::kInvalidData,
+         "'{}': field '{}' is out of range: expected an even number in 2..{} (RoPE turns pairs), found {}",
          config.where(), config.path_of("head_dim"), kMaxHeadDim, stack.head_dim);
   }
 }
@@ -64,13 +67,15 @@ void require_text(const JsonObject& config, const char* key, const std::string& 
 
 void require_flag(const JsonObject& config, const char* key, bool only) {
   if (config.boolean_or(key, only) == only) return;
-  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only {} is supported", config.where(), config.path_of(key), !only, only);
+  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only {} is supported", config.where(), config.path_of(key),
+       !only, only);
 }
 
 void require_integer(const JsonObject& config, const char* key, int only) {
   const int value = config.integer_or(key, -kAnyInteger, kAnyInteger, only);
   if (value == only) return;
-  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only {} is supported", config.where(), config.path_of(key), value, only);
+  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; only {} is supported", config.where(), config.path_of(key),
+       value, only);
 }
 
 RopeSpec read_rope(const JsonObject& config) {

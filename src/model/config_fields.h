@@ -1,7 +1,7 @@
 // Fields of config.json that the language model and the codec share, read and checked.
 //
-// Place in the flow: used by spec.cpp and codec_spec.cpp only. The limits are far above any known model and low enough that a
-// damaged file cannot ask for absurd memory and that products of two of them fit 32 bits. Stateless; any thread.
+// Place in the flow: used by spec.cpp and codec_spec.cpp only. The limits are far above any known model and low enough
+// that a damaged file cannot ask for absurd memory and that products of two of them fit 32 bits. Stateless; any thread.
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ inline constexpr int kMaxCodebooks = 256;
 inline constexpr int kMaxVocabulary = 1 << 22;
 inline constexpr int kMaxPositions = 1 << 24;
 
-// Fields that may be absent but must have one value, since nothing else is implemented. Errors: kUnsupported, kInvalidData.
+// Fields that may be absent but must have one value, since nothing else is implemented. Errors: kUnsupported,
+// kInvalidData.
 void require_text(const JsonObject& config, const char* key, const std::string& only);
 void require_flag(const JsonObject& config, const char* key, bool only);
 void require_integer(const JsonObject& config, const char* key, int only);

@@ -19,7 +19,8 @@ constexpr int kMaxThreads = 4;  // beyond, memory bandwidth is the limit
 bool is_finite(const TensorInfo& tensor) {
   const TensorBytes bytes = tensor.fetch();
   if (bytes.data.size() != tensor.n_bytes()) {
-    fail(ErrorCode::kInternal, "tensor '{}' ({}) came with {} bytes", tensor.name, tensor.describe(), bytes.data.size());
+    fail(ErrorCode::kInternal, "tensor '{}' ({}) came with {} bytes", tensor.name, tensor.describe(),
+         bytes.data.size());
   }
   return all_finite(tensor.type, bytes.data.data(), static_cast<size_t>(tensor.n_elements()));
 }
@@ -30,7 +31,8 @@ std::vector<bool> find_non_finite(const std::vector<const TensorInfo*>& tensors)
   // Largest first, so that no thread is left with the longest one at the end.
   std::vector<size_t> order(tensors.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return tensors[a]->n_bytes() > tensors[b]->n_bytes(); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return tensors[a]->n_bytes() > tensors[b]->n_bytes(); });
   size_t n_bytes = 0;
   for (const TensorInfo* tensor : tensors) n_bytes += tensor->n_bytes();
 

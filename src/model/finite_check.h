@@ -1,7 +1,7 @@
 // Looks at every weight once for NaN and infinity.
 //
-// Place in the flow: checkpoint, before anything computes with the weights. Reads a mapped file from front to back at the speed
-// of memory, with a few threads when there is much to read. Stateless; any thread.
+// Place in the flow: checkpoint, before anything computes with the weights. Reads a mapped file from front to back at
+// the speed of memory, with a few threads when there is much to read. Stateless; any thread.
 #pragma once
 
 #include <vector>

@@ -54,9 +54,11 @@ void add_language_model(Builder& out, const ModelSpec& spec) {
   add_llama(out, "backbone_model.", spec.backbone);
   out.add("lm_head.weight", TensorUse::kMatrix, {spec.audio_vocab, spec.backbone.width});
   out.part(ModelPart::kDepth);
-  out.add("depth_decoder.model.inputs_embeds_projector.weight", TensorUse::kMatrix, {spec.depth.width, spec.backbone.width});
+  out.add("depth_decoder.model.inputs_embeds_projector.weight", TensorUse::kMatrix,
+          {spec.depth.width, spec.backbone.width});
   add_llama(out, "depth_decoder.model.", spec.depth);
-  out.add("depth_decoder.codebooks_head.weight", TensorUse::kMatrix, {spec.n_codebooks - 1, spec.depth.width, spec.audio_vocab});
+  out.add("depth_decoder.codebooks_head.weight", TensorUse::kMatrix,
+          {spec.n_codebooks - 1, spec.depth.width, spec.audio_vocab});
 }
 
 void add_convolution(Builder& out, const std::string& name, Shape shape, int64_t n_out) {
@@ -137,7 +139,8 @@ void add_codec(Builder& out, const CodecSpec& codec) {
   add_codec_transformer(out, "encoder_transformer.", codec.transformer);
   out.add("downsample.conv.weight", TensorUse::kConvolution, {width, width, 4});
   add_quantizer(out, "quantizer.semantic_residual_vector_quantizer.", codec.n_semantic_codebooks, codec);
-  add_quantizer(out, "quantizer.acoustic_residual_vector_quantizer.", codec.n_codebooks - codec.n_semantic_codebooks, codec);
+  add_quantizer(out, "quantizer.acoustic_residual_vector_quantizer.", codec.n_codebooks - codec.n_semantic_codebooks,
+                codec);
   out.add("upsample.conv.weight", TensorUse::kConvolution, {width, 1, 4});  // one filter for each channel
   add_codec_transformer(out, "decoder_transformer.", codec.transformer);
   add_decoder(out, codec);
@@ -155,11 +158,16 @@ std::vector<ManifestEntry> manifest(const ModelSpec& spec) {
 
 const char* to_string(ModelPart part) {
   switch (part) {
-    case ModelPart::kText: return "text table";
-    case ModelPart::kAudio: return "audio table";
-    case ModelPart::kBackbone: return "backbone";
-    case ModelPart::kDepth: return "depth decoder";
-    case ModelPart::kCodec: return "codec";
+    case ModelPart::kText:
+      return "text table";
+    case ModelPart::kAudio:
+      return "audio table";
+    case ModelPart::kBackbone:
+      return "backbone";
+    case ModelPart::kDepth:
+      return "depth decoder";
+    case ModelPart::kCodec:
+      return "codec";
   }
   return "";
 }

@@ -1,7 +1,7 @@
 // The manifest: which tensors a model must have, under which canonical name, with which shape, and what they are for.
 //
-// Place in the flow: ModelSpec -> manifest -> checkpoint (what must be there), backends (what to load), inspect (what it would need
-// in memory), bench (what to make up). Pure functions; any thread.
+// Place in the flow: ModelSpec -> manifest -> checkpoint (what must be there), backends (what to load), inspect (what
+// it would need in memory), bench (what to make up). Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ struct ManifestEntry {
   std::vector<int64_t> shape;  // as in PyTorch
   ModelPart part = ModelPart::kCodec;
   TensorUse use = TensorUse::kMatrix;
-  bool may_quantise = false;   // matrices of backbone and depth decoder; never norms, tables or the codec
+  bool may_quantise = false;  // matrices of backbone and depth decoder; never norms, tables or the codec
 };
 
-// All tensors of a model, in the order of the computation. The audio table is one entry, kBackboneAudioTable, when it is tied, and
-// two when it is not. Buffers that some files carry and nobody needs are not listed.
+// All tensors of a model, in the order of the computation. The audio table is one entry, kBackboneAudioTable, when it
+// is tied, and two when it is not. Buffers that some files carry and nobody needs are not listed.
 std::vector<ManifestEntry> manifest(const ModelSpec& spec);
 
 const char* to_string(ModelPart part);

@@ -51,8 +51,10 @@ const Flavour& find_flavour(const JsonObject& config, const char* key) {
     if (name == flavour.name) return flavour;
     known += (known.empty() ? "" : ", ") + std::string(flavour.name);
   }
-  fail(ErrorCode::kUnsupported, "'{}': field '{}' is {}; known flavours are {} (other shapes need the fields of the Transformers "
-       "configuration beside it)", config.where(), config.path_of(key), brief(name), known);
+  fail(ErrorCode::kUnsupported,
+       "'{}': field '{}' is {}; known flavours are {} (other shapes need the fields of the Transformers "
+       "configuration beside it)",
+       config.where(), config.path_of(key), brief(name), known);
 }
 
 json stack_of(const Flavour& flavour, int audio_vocab, int n_codebooks) {

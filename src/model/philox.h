@@ -1,7 +1,8 @@
-// Philox4x32-10: a counter-based random generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Philox4x32-10: a counter-based random generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011).
 //
-// Place in the flow: noise of the sampler. The same counter and key give the same words on every machine, in any order and from
-// any thread; there is no state.
+// Place in the flow: noise of the sampler. The same counter and key give the same words on every machine, in any order
+// and from any thread; there is no state.
 #pragma once
 
 #include <array>

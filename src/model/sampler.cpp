@@ -41,7 +41,8 @@ void subtract_penalties(std::span<float> logits, const SamplingOptions& options,
   seen.assign(history.begin(), history.end());
   std::sort(seen.begin(), seen.end());
   if (seen.front() < 0 || static_cast<size_t>(seen.back()) >= logits.size()) {
-    fail(ErrorCode::kInternal, "history for penalties holds ids {}..{} of {} logits", seen.front(), seen.back(), logits.size());
+    fail(ErrorCode::kInternal, "history for penalties holds ids {}..{} of {} logits", seen.front(), seen.back(),
+         logits.size());
   }
   for (size_t begin = 0; begin < seen.size();) {
     const size_t end = static_cast<size_t>(
@@ -56,7 +57,8 @@ void subtract_penalties(std::span<float> logits, const SamplingOptions& options,
 void mask(std::span<float> logits, const DrawContext& context) {
   if (context.suppress_end) logits[0] = kExcluded;
   const auto n_valid = static_cast<size_t>(std::max(context.n_valid_codes, 0));
-  if (n_valid > 0 && n_valid < logits.size()) std::fill(logits.begin() + static_cast<std::ptrdiff_t>(n_valid), logits.end(), kExcluded);
+  if (n_valid > 0 && n_valid < logits.size())
+    std::fill(logits.begin() + static_cast<std::ptrdiff_t>(n_valid), logits.end(), kExcluded);
 }
 
 // NaN never wins; an overflowed logit is the largest number, so that differences stay defined.
@@ -101,7 +103,8 @@ void keep_top_p(std::span<float> logits, float top_p, std::vector<int32_t>& orde
   }
   if (order.empty()) return;
   const auto logit = [&](int32_t id) -> float& { return logits[static_cast<size_t>(id)]; };
-  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+  std::sort(order.begin(), order.end(),
+            [&](int32_t a, int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
   const double largest = logit(order.front());
   double total = 0;
   for (const int32_t id : order) total += std::exp(logit(id) - largest);
@@ -125,11 +128,13 @@ void keep_min_p(std::span<float> logits, float min_p) {
 }  // namespace
 
 void SamplingOptions::validate(const char* what) const {
-  if (temperature != 0) check_range(what, "temperature", temperature, kMinTemperature, kMaxTemperature, ", or 0 for greedy");
+  if (temperature != 0)
+    check_range(what, "temperature", temperature, kMinTemperature, kMaxTemperature, ", or 0 for greedy");
   check_range(what, "top_k", top_k, 0, std::numeric_limits<int>::max(), " (0 = off)");
   check_range(what, "top_p", top_p, kMinTemperature, 1, " (1 = off)");
   check_range(what, "min_p", min_p, 0, 1, " (0 = off)");
-  if (min_p == 1) fail(ErrorCode::kInvalidArgument, "{}: min_p is 1; expected less than 1 (temperature 0 is greedy)", what);
+  if (min_p == 1)
+    fail(ErrorCode::kInvalidArgument, "{}: min_p is 1; expected less than 1 (temperature 0 is greedy)", what);
   check_range(what, "repetition_penalty", repetition_penalty, 1 / kMaxPenalty, kMaxPenalty, " (1 = off)");
   check_range(what, "frequency_penalty", frequency_penalty, -kMaxPenalty, kMaxPenalty, " (0 = off)");
   check_range(what, "presence_penalty", presence_penalty, -kMaxPenalty, kMaxPenalty, " (0 = off)");
@@ -137,7 +142,8 @@ void SamplingOptions::validate(const char* what) const {
   for (const auto& [id, value] : logit_bias) {
     check_range(what, "id of logit_bias", id, 0, std::numeric_limits<int>::max(), "");
     const bool usable = std::isfinite(value) || value == kExcluded;
-    if (!usable) fail(ErrorCode::kInvalidArgument, "{}: logit_bias of id {} is {}; expected a number or -inf", what, id, value);
+    if (!usable)
+      fail(ErrorCode::kInvalidArgument, "{}: logit_bias of id {} is {}; expected a number or -inf", what, id, value);
   }
 }
 
@@ -178,8 +184,10 @@ int32_t Sampler::draw(std::span<const float> logits, const SamplingOptions& opti
     best_score = score;
   }
   if (best < 0) {
-    fail(ErrorCode::kInvalidData, "no code can be drawn for codebook {} of frame {}: all {} logits are NaN, -inf or masked; check the "
-         "weights and logit_bias", codebook, key.frame, work_.size());
+    fail(ErrorCode::kInvalidData,
+         "no code can be drawn for codebook {} of frame {}: all {} logits are NaN, -inf or masked; check the "
+         "weights and logit_bias",
+         codebook, key.frame, work_.size());
   }
   return best;
 }

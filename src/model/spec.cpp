@@ -17,14 +17,15 @@ constexpr int kMaxNewFrames = 1 << 24;
 // A fact that the file states twice must be the same both times.
 void require_same(const JsonObject& config, const char* key, int value, const char* other, int expected) {
   if (value == expected) return;
-  fail(ErrorCode::kInvalidData, "'{}': field '{}' is {}; expected {} as in '{}'", config.where(), config.path_of(key), value,
-       expected, other);
+  fail(ErrorCode::kInvalidData, "'{}': field '{}' is {}; expected {} as in '{}'", config.where(), config.path_of(key),
+       value, expected, other);
 }
 
 void read_depth(const JsonObject& config, ModelSpec& spec) {
   spec.depth = read_transformer(config, "rms_norm_eps");
   require_text(config, "hidden_act", "silu");
-  require_same(config, "num_codebooks", config.integer("num_codebooks", 2, kMaxCodebooks), "num_codebooks", spec.n_codebooks);
+  require_same(config, "num_codebooks", config.integer("num_codebooks", 2, kMaxCodebooks), "num_codebooks",
+               spec.n_codebooks);
   require_same(config, "vocab_size", config.integer("vocab_size", 2, kMaxVocabulary), "vocab_size", spec.audio_vocab);
   require_same(config, "backbone_hidden_size", config.integer("backbone_hidden_size", 1, kMaxWidth), "hidden_size",
                spec.backbone.width);
@@ -50,8 +51,9 @@ ModelSpec read_csm(const JsonObject& config) {
   const JsonObject codec = config.object("codec_config");
   spec.codec = read_codec(codec);
   if (spec.codec.n_codebooks < spec.n_codebooks) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' is {}; expected at least num_codebooks ({}), which the language model speaks",
-         codec.where(), codec.path_of("num_quantizers"), spec.codec.n_codebooks, spec.n_codebooks);
+    fail(ErrorCode::kInvalidData,
+         "'{}': field '{}' is {}; expected at least num_codebooks ({}), which the language model speaks", codec.where(),
+         codec.path_of("num_quantizers"), spec.codec.n_codebooks, spec.n_codebooks);
   }
   return spec;
 }
@@ -110,8 +112,8 @@ ModelSpec parse_model_spec(const json& config, const std::string& where) {
   const std::string type = root.text("model_type");
   if (type == "csm") return read_csm(root);
   if (type != "mimi") {
-    fail(ErrorCode::kUnsupported, "'{}': field 'model_type' is {}; expected \"csm\" or \"mimi\": this is another model", where,
-         brief(type));
+    fail(ErrorCode::kUnsupported, "'{}': field 'model_type' is {}; expected \"csm\" or \"mimi\": this is another model",
+         where, brief(type));
   }
   ModelSpec spec;
   spec.codec = read_codec(root);

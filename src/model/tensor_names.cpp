@@ -95,7 +95,8 @@ const NumberedRule kNumbered[] = {
      NameFamily::kOriginalCodec},
 };
 
-constexpr std::string_view kIgnoredEndings[] = {".codebook.initialized", ".rotary_emb.inv_freq", ".audio_tokens_offsets"};
+constexpr std::string_view kIgnoredEndings[] = {".codebook.initialized", ".rotary_emb.inv_freq",
+                                                ".audio_tokens_offsets"};
 constexpr std::string_view kCodecPrefix = "codec_model.";
 constexpr std::string_view kEarlyTextTable = "backbone_model.embed_tokens.embed_text_tokens.weight";
 
@@ -151,7 +152,8 @@ CanonicalName canonical_name(std::string_view source) {
   } else if (!apply_any_rule(source, result)) {
     result.name = starts_with(source, kCodecPrefix) ? source.substr(kCodecPrefix.size()) : source;
   }
-  for (const std::string_view ending : kIgnoredEndings) result.is_ignored = result.is_ignored || ends_with(result.name, ending);
+  for (const std::string_view ending : kIgnoredEndings)
+    result.is_ignored = result.is_ignored || ends_with(result.name, ending);
   return result;
 }
 
@@ -163,8 +165,8 @@ bool is_language_model_name(const std::string& canonical) {
 }
 
 bool is_codec_name(const std::string& canonical) {
-  for (const char* head : {"encoder.", "decoder.", "encoder_transformer.", "decoder_transformer.", "quantizer.", "downsample.",
-                           "upsample."}) {
+  for (const char* head : {"encoder.", "decoder.", "encoder_transformer.", "decoder_transformer.", "quantizer.",
+                           "downsample.", "upsample."}) {
     if (starts_with(canonical, head)) return true;
   }
   return false;

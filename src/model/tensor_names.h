@@ -1,7 +1,7 @@
 // Tensor names of all layouts -> canonical names.
 //
-// Place in the flow: weight files -> (here) -> checkpoint. Covered: Transformers (CsmForConditionalGeneration, MimiModel), the original
-// Sesame names and the original Mimi (kyutai moshi) names. Pure functions; any thread.
+// Place in the flow: weight files -> (here) -> checkpoint. Covered: Transformers (CsmForConditionalGeneration,
+// MimiModel), the original Sesame names and the original Mimi (kyutai moshi) names. Pure functions; any thread.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// The sampler: golden distributions, the published vectors of its generator, draws that follow the distribution, and bad input.
+// The sampler: golden distributions, the published vectors of its generator, draws that follow the distribution, and
+// bad input.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,7 +65,8 @@ Case read_case(const nlohmann::json& item) {
   o.frequency_penalty = item.value("frequency_penalty", 0.0f);
   o.presence_penalty = item.value("presence_penalty", 0.0f);
   if (item.contains("logit_bias")) {
-    for (const auto& [id, value] : item["logit_bias"].items()) o.logit_bias.emplace_back(std::stoi(id), value.get<float>());
+    for (const auto& [id, value] : item["logit_bias"].items())
+      o.logit_bias.emplace_back(std::stoi(id), value.get<float>());
   }
   result.history = item.value("history", std::vector<int32_t>{});
   result.context.n_valid_codes = item.value("mask_from", 0);
@@ -104,7 +106,8 @@ TEST(Philox, PublishedVectors) {
   using Words = std::array<uint32_t, 4>;
   EXPECT_EQ(philox4x32_10({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   constexpr uint32_t kOnes = 0xffffffff;
-  EXPECT_EQ(philox4x32_10({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox4x32_10({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}),
+            (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -120,16 +123,17 @@ TEST(GumbelNoise, HasTheMomentsOfItsDistribution) {
     squares += g * g;
   }
   const double mean = sum / kDraws;
-  EXPECT_NEAR(mean, 0.57721566, 0.015);                              // Euler's constant
-  EXPECT_NEAR(squares / kDraws - mean * mean, 1.64493407, 0.04);      // pi^2 / 6
+  EXPECT_NEAR(mean, 0.57721566, 0.015);                           // Euler's constant
+  EXPECT_NEAR(squares / kDraws - mean * mean, 1.64493407, 0.04);  // pi^2 / 6
 }
 
 TEST(GumbelNoise, DependsOnEveryPartOfTheKey) {
   const float base = gumbel_noise({1, 2, 3}, 4, 5);
   EXPECT_EQ(base, gumbel_noise({1, 2, 3}, 4, 5));
   std::set<float> values = {base};
-  for (const float other : {gumbel_noise({1ull << 32, 2, 3}, 4, 5), gumbel_noise({2, 2, 3}, 4, 5), gumbel_noise({1, 3, 3}, 4, 5),
-                            gumbel_noise({1, 2, 4}, 4, 5), gumbel_noise({1, 2, 3}, 5, 5), gumbel_noise({1, 2, 3}, 4, 6)}) {
+  for (const float other :
+       {gumbel_noise({1ull << 32, 2, 3}, 4, 5), gumbel_noise({2, 2, 3}, 4, 5), gumbel_noise({1, 3, 3}, 4, 5),
+        gumbel_noise({1, 2, 4}, 4, 5), gumbel_noise({1, 2, 3}, 5, 5), gumbel_noise({1, 2, 3}, 4, 6)}) {
     EXPECT_TRUE(values.insert(other).second);
   }
 }
@@ -145,7 +149,8 @@ TEST(Sampler, DrawsFollowTheFilteredDistribution) {
   const std::vector<double> expected = softmax(filtered);
   constexpr int kDraws = 40'000;
   std::vector<int> counts(logits.size(), 0);
-  for (int i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sampler.draw(logits, options, {}, {42, 1, static_cast<uint32_t>(i)}, 2))];
+  for (int i = 0; i < kDraws; ++i)
+    ++counts[static_cast<size_t>(sampler.draw(logits, options, {}, {42, 1, static_cast<uint32_t>(i)}, 2))];
   for (size_t id = 0; id < logits.size(); ++id) {
     const double deviation = std::sqrt(expected[id] * (1 - expected[id]) / kDraws);
     EXPECT_NEAR(static_cast<double>(counts[id]) / kDraws, expected[id], 5 * deviation) << id;
@@ -241,7 +246,8 @@ TEST(SamplingOptions, ValidateNamesFieldRangeAndValue) {
   EXPECT_EQ(message_of({}), "");
   SamplingOptions options;
   options.temperature = -1;
-  EXPECT_NE(message_of(options).find("backbone sampling: temperature is -1; expected"), std::string::npos) << message_of(options);
+  EXPECT_NE(message_of(options).find("backbone sampling: temperature is -1; expected"), std::string::npos)
+      << message_of(options);
   options.temperature = kNan;
   EXPECT_NE(message_of(options).find("temperature"), std::string::npos);
   options.temperature = 0;
