@@ -21,7 +21,7 @@ class MimiDecoder final : public CodecDecoder {
         ring_(weights_->spec.window, kStepsPerFrame),
         dequantiser_(graph_, *weights_),
         attention_(graph_, ring_, kStepsPerFrame) {
-    LayerBuilder layers(graph_, state_, stages_, FrameKind::kWhole);
+    LayerBuilder layers(*shared.device, graph_, state_, stages_, FrameKind::kWhole);
     samples_ = build(layers);
     graph_.output(samples_);
     state_.allocate();

@@ -33,7 +33,7 @@ class FrameGraph {
         samples_(graph_.input(GGML_TYPE_F32, 1, n_samples)),
         edges_(graph_.input(GGML_TYPE_I32, weights_->downsample.kernel)),
         attention_(graph_, ring, n_steps_),
-        quantiser_(graph_, state, stages_, *weights_, latent(state, kind)) {}
+        quantiser_(graph_, state, stages_, *weights_, latent(*shared.device, state, kind)) {}
 
   void allocate() { graph_.allocate(); }
 
@@ -48,8 +48,8 @@ class FrameGraph {
   }
 
  private:
-  ggml_tensor* latent(StreamState& state, FrameKind kind) {
-    LayerBuilder layers(graph_, state, stages_, kind);
+  ggml_tensor* latent(const Device& device, StreamState& state, FrameKind kind) {
+    LayerBuilder layers(device, graph_, state, stages_, kind);
     ggml_tensor* x = layers.convolve("encoder.0", weights_->encoder_first, samples_, Activation::kNone);
     layers.stage("encoder.0", x);
     for (size_t j = 0; j < weights_->encoder.size(); ++j) {

@@ -89,8 +89,8 @@ enum class FrameKind { kWhole, kLast };
 
 class LayerBuilder {
  public:
-  LayerBuilder(Graph& graph, StreamState& state, StageRecorder& stages, FrameKind kind)
-      : graph_(graph), state_(state), stages_(stages), kind_(kind) {}
+  LayerBuilder(const Device& device, Graph& graph, StreamState& state, StageRecorder& stages, FrameKind kind)
+      : is_cpu_(device.is_cpu()), graph_(graph), state_(state), stages_(stages), kind_(kind) {}
 
   ggml_context* context() const { return graph_.context(); }
 
@@ -109,11 +109,16 @@ class LayerBuilder {
  private:
   ggml_tensor* attend(const std::string& name, const MimiWeights& weights, const CodecLayer& layer, const AttentionInputs& inputs,
                       ggml_tensor* x);
-  // Steps of x that the layer sees: n_past of the frame before, then x (padded with zeros to n_new). {channels, n_past + n_new}.
+  ggml_tensor* elu(ggml_tensor* x);
+  // What a layer sees: the last n_past steps of the frame before, then activated x, padded with zeros to n_new steps.
+  // {channels, n_past + n_new}.
   ggml_tensor* extend(const std::string& name, ggml_tensor* x, int64_t n_past, int64_t n_new, Activation before);
   // Keeps the last n_past steps for the next frame; after all that reads `extended`.
   void keep(ggml_tensor* extended, int64_t n_past);
+  // weight * windows of `extended`: {rows of weight, n_windows}.
+  ggml_tensor* multiply(ggml_tensor* weight, ggml_tensor* extended, int64_t kernel, int64_t stride, int64_t n_windows);
 
+  bool is_cpu_;
   Graph& graph_;
   StreamState& state_;
   StageRecorder& stages_;

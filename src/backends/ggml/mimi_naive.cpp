@@ -23,7 +23,7 @@ class NaiveFrame {
         stages_(shared.tap),
         dequantiser_(graph_, weights_),
         attention_(graph_, ring, kStepsPerFrame) {
-    LayerBuilder layers(graph_, state, stages_, FrameKind::kWhole);
+    LayerBuilder layers(*shared.device, graph_, state, stages_, FrameKind::kWhole);
     ggml_tensor* x = layers.upsample_latent("upsample", weights_.upsample, dequantiser_.latent());
     x = layers.transformer("decoder_transformer", weights_, weights_.decoder_transformer, attention_, x);
     x = convolve("decoder.0", weights_.decoder_first, ggml_cont(context(), ggml_transpose(context(), x)));
