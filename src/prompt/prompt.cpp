@@ -12,14 +12,15 @@ namespace csm {
 namespace {
 
 // The id that opens or closes a text: the model's own, else the tokenizer's token of that name.
-int32_t marker_id(int configured, const char* token, const char* field, const ModelSpec& spec, const Tokenizer& tokenizer) {
+int32_t marker_id(int configured, const char* token, const ModelSpec& spec, const Tokenizer& tokenizer) {
   const int32_t id = configured >= 0 ? configured : tokenizer.id_of(token);
   if (id < 0) {
-    fail(ErrorCode::kInvalidData, "the tokenizer has no token '{}' and the model's configuration no '{}'; add one of them", token, field);
+    fail(ErrorCode::kInvalidData, "the tokenizer has no token '{}', which every text needs; use the tokenizer.json that belongs to the model",
+         token);
   }
   if (id >= spec.text_vocab) {
-    fail(ErrorCode::kInvalidData, "the id {} of '{}' ({}) is outside the model's text vocabulary 0..{}; use the tokenizer.json that "
-         "belongs to the model", id, token, field, spec.text_vocab - 1);
+    fail(ErrorCode::kInvalidData, "the id {} of '{}' is outside the model's text vocabulary 0..{}; use the tokenizer.json that belongs "
+         "to the model", id, token, spec.text_vocab - 1);
   }
   return id;
 }
@@ -35,8 +36,8 @@ PromptBuilder::PromptBuilder(const ModelSpec& spec, const Tokenizer& tokenizer) 
     fail(ErrorCode::kInvalidData, "the tokenizer has ids up to {}, the model's text vocabulary ends at {}; use the tokenizer.json that "
          "belongs to the model", tokenizer.n_ids() - 1, spec.text_vocab - 1);
   }
-  bos_ = marker_id(spec.text_bos_id, "<|begin_of_text|>", "bos_token_id", spec, tokenizer);
-  eos_ = marker_id(spec.text_eos_id, "<|end_of_text|>", "eos_token_id", spec, tokenizer);
+  bos_ = marker_id(spec.text_bos_id, "<|begin_of_text|>", spec, tokenizer);
+  eos_ = marker_id(spec.text_eos_id, "<|end_of_text|>", spec, tokenizer);
   prompt_.n_columns = spec.n_codebooks + 1;
 }
 
