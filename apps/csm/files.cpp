@@ -3,6 +3,7 @@
 #include <csm/error.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "interrupt.h"
@@ -16,7 +17,10 @@ const std::vector<T>& need_tensor(const TensorFile& file, const std::string& pat
   const auto it = file.tensors.find(name);
   const auto* values = it == file.tensors.end() ? nullptr : std::get_if<std::vector<T>>(&it->second.values);
   if (values == nullptr || it->second.shape.size() != rank) {
-    std::string found = fmt::format("{}", fmt::join(file.contents, ", "));
+    std::vector<std::string> contents = file.contents;  // what looks like it first: there may be many
+    std::stable_partition(contents.begin(), contents.end(),
+                          [&](const std::string& tensor) { return tensor.find(name) != std::string::npos; });
+    std::string found = fmt::format("{}", fmt::join(contents, ", "));
     if (found.size() > 300) found = found.substr(0, 300) + "...";
     throw Error(ErrorCode::kInvalidData, fmt::format("'{}': expected a tensor '{}' of type {} {}; found {}", path, name,
                                                      type, shape, found.empty() ? "no tensors" : found));

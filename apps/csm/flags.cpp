@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -80,7 +81,9 @@ CLI::Validator whole_number(int least) {
       [least](std::string& value) {
         const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
         const bool enough = digits && (least == 0 || value.find_first_not_of('0') != std::string::npos);
-        return enough ? std::string() : fmt::format("expected a whole number from {}, found '{}'", least, value);
+        errno = 0;  // CLI11 would take the greatest number for one that is too great
+        const bool fits = digits && (std::strtoull(value.c_str(), nullptr, 10), errno != ERANGE);
+        return enough && fits ? std::string() : fmt::format("expected a whole number from {}, found '{}'", least, value);
       },
       "");
 }
