@@ -1,6 +1,7 @@
 // The words of EngineOptions, what requests may ask for, and how many frames a window leaves.
 #include <limits>
 
+#include "engine/loader.h"
 #include "engine/options.h"
 #include "engine_test.h"
 
@@ -56,6 +57,43 @@ TEST(EngineOptions, AreChecked) {
   EXPECT_TRUE(contains(option_error([](EngineOptions& o) { o.kv_type = "q4_0"; }), "f32, f16, q8_0"));
   EXPECT_TRUE(contains(option_error([](EngineOptions& o) { o.quantize = "q2"; }), "quantize is 'q2'"));
   EXPECT_TRUE(contains(option_error([](EngineOptions& o) { o.backend = "cuda9"; }), "backend is 'cuda9'"));
+}
+
+std::shared_ptr<const Checkpoint> tiny_checkpoint(const std::string& name) {
+  return load_checkpoint(find_model_files(kData + "/ckpt/" + name));
+}
+
+// Elements of the tensors of a file but for the codec's and the one that is named.
+int64_t count_in_file(const std::string& name, const std::string& left_out) {
+  int64_t n = 0;
+  for (const TensorInfo& tensor : read_safetensors(kData + "/ckpt/" + name + "/model.safetensors")) {
+    if (tensor.name.rfind("codec_model.", 0) != 0 && tensor.name != left_out) n += tensor.n_elements();
+  }
+  return n;
+}
+
+TEST(Dtype, TablesThatAreOneAreCountedOnce) {
+  for (const auto& [name, left_out] : {std::pair{"csm-tiny-a", ""}, {"csm-tiny-b", ""}, {"csm-tiny-f/hf-f32", kDepthAudioTable}}) {
+    EXPECT_EQ(count_language_model_weights(*tiny_checkpoint(name)), count_in_file(name, left_out)) << name;
+  }
+}
+
+TEST(Dtype, AutoIsF32ForSmallModels) {
+  const auto checkpoint = tiny_checkpoint("csm-tiny-f/hf-bf16");
+  EngineOptions options = options_for("x");
+  options.dtype = "auto";
+  options.quantize = "depth=q8_0";
+  options.kv_type = "F16";
+  const BackendOptions chosen = backend_options(options, *checkpoint);
+  EXPECT_EQ(chosen.backbone_type, WeightType::kF32);
+  EXPECT_EQ(chosen.depth_type, WeightType::kQ8_0);
+  EXPECT_EQ(chosen.codec_type, WeightType::kF32);
+  EXPECT_EQ(chosen.kv_type, KvType::kF16);
+  EXPECT_EQ(chosen.n_threads, 1);
+  options.dtype = "bf16";
+  options.codec_dtype = "f16";
+  EXPECT_EQ(backend_options(options, *checkpoint).backbone_type, WeightType::kBF16);
+  EXPECT_EQ(backend_options(options, *checkpoint).codec_type, WeightType::kF16);
 }
 
 std::string request_error(const std::function<void(SpeechRequest&)>& change) {
