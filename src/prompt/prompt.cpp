@@ -15,12 +15,15 @@ namespace {
 int32_t marker_id(int configured, const char* token, const ModelSpec& spec, const Tokenizer& tokenizer) {
   const int32_t id = configured >= 0 ? configured : tokenizer.id_of(token);
   if (id < 0) {
-    fail(ErrorCode::kInvalidData, "the tokenizer has no token '{}', which every text needs; use the tokenizer.json that belongs to the model",
+    fail(ErrorCode::kInvalidData,
+         "the tokenizer has no token '{}', which every text needs; use the tokenizer.json that belongs to the model",
          token);
   }
   if (id >= spec.text_vocab) {
-    fail(ErrorCode::kInvalidData, "the id {} of '{}' is outside the model's text vocabulary 0..{}; use the tokenizer.json that belongs "
-         "to the model", id, token, spec.text_vocab - 1);
+    fail(ErrorCode::kInvalidData,
+         "the id {} of '{}' is outside the model's text vocabulary 0..{}; use the tokenizer.json that belongs "
+         "to the model",
+         id, token, spec.text_vocab - 1);
   }
   return id;
 }
@@ -29,12 +32,16 @@ int32_t marker_id(int configured, const char* token, const ModelSpec& spec, cons
 
 PromptBuilder::PromptBuilder(const ModelSpec& spec, const Tokenizer& tokenizer) : spec_(spec), tokenizer_(tokenizer) {
   if (spec.n_codebooks < 1 || spec.text_vocab < 1) {
-    fail(ErrorCode::kInvalidArgument, "this model has no language model ({} codebooks, {} text ids), so it cannot speak text; use a "
-         "CSM checkpoint", spec.n_codebooks, spec.text_vocab);
+    fail(ErrorCode::kInvalidArgument,
+         "this model has no language model ({} codebooks, {} text ids), so it cannot speak text; use a "
+         "CSM checkpoint",
+         spec.n_codebooks, spec.text_vocab);
   }
   if (tokenizer.n_ids() > spec.text_vocab) {
-    fail(ErrorCode::kInvalidData, "the tokenizer has ids up to {}, the model's text vocabulary ends at {}; use the tokenizer.json that "
-         "belongs to the model", tokenizer.n_ids() - 1, spec.text_vocab - 1);
+    fail(ErrorCode::kInvalidData,
+         "the tokenizer has ids up to {}, the model's text vocabulary ends at {}; use the tokenizer.json that "
+         "belongs to the model",
+         tokenizer.n_ids() - 1, spec.text_vocab - 1);
   }
   bos_ = marker_id(spec.text_bos_id, "<|begin_of_text|>", spec, tokenizer);
   eos_ = marker_id(spec.text_eos_id, "<|end_of_text|>", spec, tokenizer);
@@ -68,14 +75,18 @@ void PromptBuilder::add_text(int speaker, std::string_view text) {
 
 void PromptBuilder::add_audio(std::span<const int32_t> codes, int n_codebooks) {
   if (n_codebooks != spec_.n_codebooks || codes.size() % static_cast<size_t>(spec_.n_codebooks) != 0) {
-    fail(ErrorCode::kInvalidArgument, "context audio must have {} codes per frame; found {} codes in frames of {}; encode it with this "
-         "model's codec and {} codebooks", spec_.n_codebooks, codes.size(), n_codebooks, spec_.n_codebooks);
+    fail(ErrorCode::kInvalidArgument,
+         "context audio must have {} codes per frame; found {} codes in frames of {}; encode it with this "
+         "model's codec and {} codebooks",
+         spec_.n_codebooks, codes.size(), n_codebooks, spec_.n_codebooks);
   }
   const auto width = static_cast<size_t>(n_codebooks);
   for (size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] >= 0 && codes[i] < spec_.n_valid_codes()) continue;
-    fail(ErrorCode::kInvalidArgument, "context audio has the code {} in codebook {} of frame {}; expected 0..{}; encode it with this "
-         "model's codec", codes[i], i % width, i / width, spec_.n_valid_codes() - 1);
+    fail(ErrorCode::kInvalidArgument,
+         "context audio has the code {} in codebook {} of frame {}; expected 0..{}; encode it with this "
+         "model's codec",
+         codes[i], i % width, i / width, spec_.n_valid_codes() - 1);
   }
   for (size_t frame = 0; frame < codes.size(); frame += width) {
     int32_t* row = append_row(0, n_codebooks);

@@ -1,12 +1,13 @@
 // Turns + tokens + codes -> the backbone's prompt frames.
 //
-// For each turn of the context: BOS, "[speaker]text", EOS as text rows, then its audio frames and one all-zero frame; at the end the
-// text rows of the new utterance (CSM generator.py; docs of the prompt: spec section 3). Not thread-safe.
+// For each turn of the context: BOS, "[speaker]text", EOS as text rows, then its audio frames and one all-zero frame;
+// at the end the text rows of the new utterance (CSM generator.py; docs of the prompt: spec section 3). Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <span>
+#include <string_view>
 
 #include <csm/engine.h>
 
@@ -22,7 +23,8 @@ class PromptBuilder {
 
   // BOS + "[speaker]text" + EOS, one row per token.
   void add_text(int speaker, std::string_view text);
-  // codes [n, n_codebooks] as audio rows, then the all-zero end row. Errors: kInvalidArgument for a code outside the codec.
+  // codes [n, n_codebooks] as audio rows, then the all-zero end row. Errors: kInvalidArgument for a code outside the
+  // codec.
   void add_audio(std::span<const int32_t> codes, int n_codebooks);
 
   int n_positions() const { return prompt_.n_positions(); }

@@ -1,4 +1,5 @@
-// Tokens that are recognised in the raw text before anything else: special tokens and others that were added to a vocabulary.
+// Tokens that are recognised in the raw text before anything else: special tokens and others that were added to a
+// vocabulary.
 //
 // Place in the flow: text -> (added token | stretch of plain text)... -> splitter. Filled while a tokenizer is loaded,
 // constant afterwards; find() may be called from any thread.

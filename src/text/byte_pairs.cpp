@@ -111,8 +111,10 @@ void BytePairs::encode(std::string_view piece, std::vector<int32_t>& ids) const 
   for (const char c : piece) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte_ids_[byte] < 0) {
-      fail(ErrorCode::kInvalidArgument, "the text has the byte 0x{:02X}, for which the tokenizer has no token; use another text or "
-           "a tokenizer with all 256 bytes", byte);
+      fail(ErrorCode::kInvalidArgument,
+           "the text has the byte 0x{:02X}, for which the tokenizer has no token; use another text or "
+           "a tokenizer with all 256 bytes",
+           byte);
     }
     const auto position = static_cast<int32_t>(symbols.size());
     symbols.push_back({byte_ids_[byte], position - 1, position + 1});
@@ -120,7 +122,8 @@ void BytePairs::encode(std::string_view piece, std::vector<int32_t>& ids) const 
   if (symbols.empty()) return;
   symbols.back().next = -1;
   merge_all(symbols);
-  for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next) ids.push_back(symbols[static_cast<size_t>(i)].id);
+  for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next)
+    ids.push_back(symbols[static_cast<size_t>(i)].id);
 }
 
 }  // namespace csm

@@ -12,8 +12,8 @@
 
 namespace csm {
 
-// The character that stands for each byte in the tokens of a file: 33..126, 161..172 and 174..255 for themselves, U+0100,
-// U+0101, ... for the others in order. UTF-8.
+// The character that stands for each byte in the tokens of a file: 33..126, 161..172 and 174..255 for themselves,
+// U+0100, U+0101, ... for the others in order. UTF-8.
 const std::array<std::string, 256>& byte_characters();
 
 class BytePairs {
@@ -25,8 +25,8 @@ class BytePairs {
   BytePairs(const BytePairs&) = delete;  // printable() points into the vocabulary
   BytePairs& operator=(const BytePairs&) = delete;
 
-  // The next merge, in order of preference; of equal pairs the last one counts. False when a part or the result is not a
-  // token.
+  // The next merge, in order of preference; of equal pairs the last one counts. False when a part or the result is not
+  // a token.
   bool add_merge(const std::string& left, const std::string& right);
 
   // Appends the ids of one piece. Lowest rank first, leftmost on equal rank; time n log n.

@@ -1,5 +1,5 @@
-// Split patterns that are not built in, through PCRE2. Files are written for Oniguruma (Ruby syntax): what the two read in
-// the same way is taken as it is, \s is spelled out, and what they read differently is refused.
+// Split patterns that are not built in, through PCRE2. Files are written for Oniguruma (Ruby syntax): what the two read
+// in the same way is taken as it is, \s is spelled out, and what they read differently is refused.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -27,7 +27,8 @@ constexpr uint32_t kMaxMatchHeapKib = 512 * 1024;
 
 template <typename T>
 Pcre<T> checked(T* pointer) {
-  if (pointer == nullptr) fail(ErrorCode::kResourceLimit, "out of memory while preparing the tokenizer's split pattern");
+  if (pointer == nullptr)
+    fail(ErrorCode::kResourceLimit, "out of memory while preparing the tokenizer's split pattern");
   return Pcre<T>(pointer);
 }
 
@@ -38,8 +39,10 @@ std::string pcre_message(int code) {
 }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
-  fail(ErrorCode::kUnsupported, "'{}': the pre-tokenizer's split pattern {}; use the pattern of Llama 3 or a plain regular "
-       "expression", where, what);
+  fail(ErrorCode::kUnsupported,
+       "'{}': the pre-tokenizer's split pattern {}; use the pattern of Llama 3 or a plain regular "
+       "expression",
+       where, what);
 }
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
@@ -75,15 +78,19 @@ std::string translate(const std::string& pattern, const std::string& where) {
     const std::string_view rest = std::string_view(pattern).substr(i);
     if (c == '\\' && rest.size() > 1) {
       const char escaped = pattern[++i];
-      if (!is_shared_escape(escaped)) refuse(where, fmt::format("uses \\{}, which regex libraries read differently", escaped));
+      if (!is_shared_escape(escaped))
+        refuse(where, fmt::format("uses \\{}, which regex libraries read differently", escaped));
       const bool space = escaped == 's' || escaped == 'S';
       result += space ? (escaped == 's' ? "\\p{White_Space}" : "\\P{White_Space}") : std::string{c, escaped};
       continue;
     }
-    const bool odd_class = in_class ? c == '[' || starts_with(rest, "&&") : starts_with(rest, "[]") || starts_with(rest, "[^]");
+    const bool odd_class =
+        in_class ? c == '[' || starts_with(rest, "&&") : starts_with(rest, "[]") || starts_with(rest, "[^]");
     if (odd_class) refuse(where, "has a nested character class or '&&'");
-    if (!in_class && c == '(' && !is_shared_group(rest)) refuse(where, "has a group that regex libraries read differently");
-    if (!in_class && c == '{' && !is_shared_interval(rest)) refuse(where, "has an interval that regex libraries read differently");
+    if (!in_class && c == '(' && !is_shared_group(rest))
+      refuse(where, "has a group that regex libraries read differently");
+    if (!in_class && c == '{' && !is_shared_interval(rest))
+      refuse(where, "has an interval that regex libraries read differently");
     in_class = in_class ? c != ']' : c == '[';
     result += c;
   }
@@ -108,7 +115,8 @@ class RegexSplitter : public Splitter {
   void split(std::string_view text, std::vector<std::string_view>& pieces) const override {
     const auto context = checked(pcre2_match_context_create(nullptr));
     // Enough for any pattern that is linear in the text; one that explodes stops with an error instead of running on.
-    pcre2_set_match_limit(context.get(), static_cast<uint32_t>(std::clamp<size_t>(text.size() * 16, kMinMatchSteps, UINT32_MAX)));
+    pcre2_set_match_limit(context.get(),
+                          static_cast<uint32_t>(std::clamp<size_t>(text.size() * 16, kMinMatchSteps, UINT32_MAX)));
     pcre2_set_heap_limit(context.get(), kMaxMatchHeapKib);
     const auto data = checked(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
     size_t done = 0;  // pieces hold the text up to here
@@ -132,8 +140,10 @@ class RegexSplitter : public Splitter {
                                    PCRE2_NO_UTF_CHECK, data, context);
     if (result == PCRE2_ERROR_NOMATCH) return false;
     if (result < 0) {
-      fail(ErrorCode::kUnsupported, "'{}': the pre-tokenizer's split pattern failed on a text of {} bytes ({}); use a simpler "
-           "pattern or a shorter text", where_, text.size(), pcre_message(result));
+      fail(ErrorCode::kUnsupported,
+           "'{}': the pre-tokenizer's split pattern failed on a text of {} bytes ({}); use a simpler "
+           "pattern or a shorter text",
+           where_, text.size(), pcre_message(result));
     }
     return true;
   }

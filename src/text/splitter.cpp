@@ -6,11 +6,11 @@
 namespace csm {
 namespace {
 
-constexpr const char* kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kLlama3Pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+                                       R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-// A text as code points with their kinds. Reading beyond the end gives the code point 0 and kind kOther of nothing: at()
-// never equals a character that a pattern names, and is() is false there.
+// A text as code points with their kinds. Reading beyond the end gives the code point 0 and kind kOther of nothing:
+// at() never equals a character that a pattern names, and is() is false there.
 class Characters {
  public:
   explicit Characters(std::string_view text) {
@@ -57,16 +57,17 @@ size_t contraction(const Characters& text, size_t i, bool caseless) {
   return three ? 3 : 0;
 }
 
-// \s+(?!\S)|\s+ at white space: the whole run at the end of the text, else all but its last character, which goes with what
-// follows; a run of one stands alone.
+// \s+(?!\S)|\s+ at white space: the whole run at the end of the text, else all but its last character, which goes with
+// what follows; a run of one stands alone.
 size_t after_white_space(const Characters& text, size_t i) {
   size_t end = i;
   while (text.is_white(end)) ++end;
   return end == text.size() || end - i == 1 ? end : end - 1;
 }
 
-// Each of the two functions below gives the index after the match at i. Some alternative of the pattern always matches, since
-// every character is a letter, a number, white space or something else; the alternatives are tried in the pattern's order.
+// Each of the two functions below gives the index after the match at i. Some alternative of the pattern always matches,
+// since every character is a letter, a number, white space or something else; the alternatives are tried in the
+// pattern's order.
 using AfterMatch = size_t (*)(const Characters& text, size_t i);
 
 size_t after_llama3_match(const Characters& text, size_t i) {
@@ -77,7 +78,8 @@ size_t after_llama3_match(const Characters& text, size_t i) {
     while (end < i + 3 && text.is(end, CharKind::kNumber)) ++end;
     return end;
   }
-  if (!text.is(i, CharKind::kLineBreak) && text.is(i + 1, CharKind::kLetter)) return text.after_run(i + 1, CharKind::kLetter);
+  if (!text.is(i, CharKind::kLineBreak) && text.is(i + 1, CharKind::kLetter))
+    return text.after_run(i + 1, CharKind::kLetter);
   const size_t symbols = text.at(i) == ' ' ? i + 1 : i;
   if (text.is(symbols, CharKind::kOther)) {
     return text.after_run(text.after_run(symbols, CharKind::kOther), CharKind::kLineBreak);

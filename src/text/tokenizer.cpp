@@ -11,7 +11,7 @@ namespace csm {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 256u << 20;
-constexpr size_t kMaxTextBytes = 64u << 20;  // far beyond any model's window; keeps positions within 32 bits
+constexpr size_t kMaxTextBytes = 16u << 20;  // far beyond any model's window; keeps positions within 32 bits
 
 class ByteLevelTokenizer : public Tokenizer {
  public:
@@ -50,12 +50,13 @@ class ByteLevelTokenizer : public Tokenizer {
  private:
   void append(std::string_view text, std::vector<int32_t>& ids) const {
     if (text.size() > kMaxTextBytes) {
-      fail(ErrorCode::kInvalidArgument, "the text has {} bytes; expected at most {}; give it in parts", text.size(), kMaxTextBytes);
+      fail(ErrorCode::kInvalidArgument, "the text has {} bytes; expected at most {}; give it in parts", text.size(),
+           kMaxTextBytes);
     }
     const size_t invalid = first_invalid_utf8(text);
     if (invalid != std::string_view::npos) {
-      fail(ErrorCode::kInvalidArgument, "the text is not valid UTF-8 at byte {} (0x{:02X}); convert it to UTF-8", invalid,
-           static_cast<unsigned char>(text[invalid]));
+      fail(ErrorCode::kInvalidArgument, "the text is not valid UTF-8 at byte {} (0x{:02X}); convert it to UTF-8",
+           invalid, static_cast<unsigned char>(text[invalid]));
     }
     for (const TextPart& part : parts_.added.find(text)) {
       if (part.id >= 0) {

@@ -1,5 +1,5 @@
-// Text -> token ids: byte-level BPE as Hugging Face `tokenizers` reads it from tokenizer.json (Llama-3 split pattern, merges
-// by rank, ignore_merges, special tokens recognised in the text).
+// Text -> token ids: byte-level BPE as Hugging Face `tokenizers` reads it from tokenizer.json (Llama-3 split pattern,
+// merges by rank, ignore_merges, special tokens recognised in the text).
 //
 // Place in the flow: text -> tokens -> prompt. Immutable after load; encode() may be called from any thread.
 #pragma once
@@ -22,7 +22,8 @@ class Tokenizer {
 
   // Ids without BOS / EOS. Errors: kInvalidArgument when text is not valid UTF-8 (says at which byte).
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
-  // What the post-processor adds around a text (BOS, EOS): encode + these is what `tokenizers` calls add_special_tokens.
+  // What the post-processor adds around a text (BOS, EOS): encode + these is what `tokenizers` calls
+  // add_special_tokens.
   virtual std::vector<int32_t> encode_with_special_tokens(std::string_view text) const = 0;
   virtual int n_ids() const = 0;                            // highest id + 1
   virtual int32_t id_of(std::string_view token) const = 0;  // -1 when there is none; special tokens included

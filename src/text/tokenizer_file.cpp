@@ -25,9 +25,11 @@ const json& need_array(const json& object, const char* key, const std::string& w
   return value;
 }
 
-[[noreturn]] void unsupported(const std::string& where, const std::string& field, const std::string& expected, const json& found) {
-  fail(ErrorCode::kUnsupported, "'{}': field '{}' must be {}; found {}; only byte-level BPE tokenizers as Llama 3's can be used",
-       where, field, expected, brief(found));
+[[noreturn]] void unsupported(const std::string& where, const std::string& field, const std::string& expected,
+                              const json& found) {
+  fail(ErrorCode::kUnsupported,
+       "'{}': field '{}' must be {}; found {}; only byte-level BPE tokenizers as Llama 3's can be used", where, field,
+       expected, brief(found));
 }
 
 int32_t checked_id(const json& value, const std::string& token, const std::string& where) {
@@ -50,7 +52,8 @@ void name_id(int32_t id, std::string_view token, TokenizerParts& parts, const st
 BytePairs::Vocabulary read_vocabulary(const json& model, const std::string& where) {
   const json& vocab = value_of(model, "vocab");
   if (!vocab.is_object() || vocab.empty()) {
-    fail(ErrorCode::kInvalidData, "'{}': field 'model.vocab' must be an object of token: id; found {}", where, brief(vocab));
+    fail(ErrorCode::kInvalidData, "'{}': field 'model.vocab' must be an object of token: id; found {}", where,
+         brief(vocab));
   }
   BytePairs::Vocabulary vocabulary;
   vocabulary.reserve(vocab.size());
@@ -70,8 +73,8 @@ std::pair<std::string, std::string> merge_parts(const json& merge, size_t index,
       return {text.substr(0, space), text.substr(space + 1)};
     }
   }
-  fail(ErrorCode::kInvalidData, "'{}': 'model.merges[{}]' must be two tokens, as \"a b\" or [\"a\", \"b\"]; found {}", where, index,
-       brief(merge));
+  fail(ErrorCode::kInvalidData, "'{}': 'model.merges[{}]' must be two tokens, as \"a b\" or [\"a\", \"b\"]; found {}",
+       where, index, brief(merge));
 }
 
 void read_merges(const json& model, BytePairs& pairs, const std::string& where) {
@@ -82,8 +85,9 @@ void read_merges(const json& model, BytePairs& pairs, const std::string& where) 
     if (merge.is_string() && merge.get_ref<const std::string&>().rfind("#version", 0) == 0) continue;
     const auto [left, right] = merge_parts(merge, i, where);
     if (!pairs.add_merge(left, right)) {
-      fail(ErrorCode::kInvalidData, "'{}': 'model.merges[{}]' joins {} and {}, but one of them or the result is not in 'model.vocab'",
-           where, i, brief(json(left)), brief(json(right)));
+      fail(ErrorCode::kInvalidData,
+           "'{}': 'model.merges[{}]' joins {} and {}, but one of them or the result is not in 'model.vocab'", where, i,
+           brief(json(left)), brief(json(right)));
     }
   }
 }
@@ -91,7 +95,8 @@ void read_merges(const json& model, BytePairs& pairs, const std::string& where) 
 // What only other kinds of BPE have. Empty strings count as absent, as in tokenizers.
 void check_plain_byte_level(const json& model, const std::string& where) {
   const json& type = value_of(model, "type");
-  const bool old_form = type.is_null() && model.contains("merges");  // files before the field 'type' are BPE with merges
+  const bool old_form =
+      type.is_null() && model.contains("merges");  // files before the field 'type' are BPE with merges
   if (type != "BPE" && !old_form) unsupported(where, "model.type", "\"BPE\"", type);
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const json& value = value_of(model, key);
@@ -113,9 +118,10 @@ void read_model(const json& document, TokenizerParts& parts, const std::string& 
   read_merges(model, *parts.pairs, where);
 }
 
-// Reads one entry of added_tokens. tokenizers numbers tokens that the vocabulary lacks by itself, from next_id on, whatever
-// the file says; a file that disagrees would be read in two ways, so it is refused.
-AddedToken read_added_token(const json& entry, const TokenizerParts& parts, int32_t next_id, size_t index, const std::string& where) {
+// Reads one entry of added_tokens. tokenizers numbers tokens that the vocabulary lacks by itself, from next_id on,
+// whatever the file says; a file that disagrees would be read in two ways, so it is refused.
+AddedToken read_added_token(const json& entry, const TokenizerParts& parts, int32_t next_id, size_t index,
+                            const std::string& where) {
   const JsonObject fields(entry, where, fmt::format("added_tokens[{}]", index));
   AddedToken token;
   token.content = fields.text("content");
@@ -124,18 +130,21 @@ AddedToken read_added_token(const json& entry, const TokenizerParts& parts, int3
   token.strips_right = fields.boolean_or("rstrip", false);
   token.normalized = fields.boolean_or("normalized", false);
   if (token.content.empty() || token.content.size() > kMaxAddedTokenBytes) {
-    fail(ErrorCode::kInvalidData, "'{}': field '{}' must be 1..{} bytes long; found {}", where, fields.path_of("content"),
-         kMaxAddedTokenBytes, token.content.size());
+    fail(ErrorCode::kInvalidData, "'{}': field '{}' must be 1..{} bytes long; found {}", where,
+         fields.path_of("content"), kMaxAddedTokenBytes, token.content.size());
   }
   if (fields.boolean_or("single_word", false)) unsupported(where, fields.path_of("single_word"), "false", true);
   if (parts.added_ids.count(token.content) > 0) {
-    fail(ErrorCode::kInvalidData, "'{}': the added token {} is there twice; keep one", where, brief(json(token.content)));
+    fail(ErrorCode::kInvalidData, "'{}': the added token {} is there twice; keep one", where,
+         brief(json(token.content)));
   }
   const auto known = parts.pairs->vocabulary().find(token.content);
   const int32_t expected = known != parts.pairs->vocabulary().end() ? known->second : next_id;
   if (token.id != expected) {
-    fail(ErrorCode::kInvalidData, "'{}': the added token {} has id {}; expected {}: ids of added tokens are those of 'model.vocab' or "
-         "go on without a gap after it", where, brief(json(token.content)), token.id, expected);
+    fail(ErrorCode::kInvalidData,
+         "'{}': the added token {} has id {}; expected {}: ids of added tokens are those of 'model.vocab' or "
+         "go on without a gap after it",
+         where, brief(json(token.content)), token.id, expected);
   }
   return token;
 }
@@ -154,12 +163,14 @@ void read_added_tokens(const json& document, TokenizerParts& parts, const std::s
 }
 
 // One step of the pre-tokeniser. True when it was the ByteLevel step, which comes last.
-bool read_pre_tokenizer_step(const json& step, TokenizerParts& parts, const std::string& where, const std::string& path) {
+bool read_pre_tokenizer_step(const json& step, TokenizerParts& parts, const std::string& where,
+                             const std::string& path) {
   const JsonObject fields(step, where, path);
   const std::string type = fields.text_or("type", "");
   if (type == "ByteLevel") {
     // The defaults of tokenizers, which are not those of Llama 3.
-    if (fields.boolean_or("add_prefix_space", true)) unsupported(where, fields.path_of("add_prefix_space"), "false", true);
+    if (fields.boolean_or("add_prefix_space", true))
+      unsupported(where, fields.path_of("add_prefix_space"), "false", true);
     if (fields.boolean_or("use_regex", true)) parts.splitters.push_back(make_gpt2_splitter());
     return true;
   }
@@ -178,13 +189,15 @@ void read_pre_tokenizer(const json& document, TokenizerParts& parts, const std::
   std::vector<const json*> steps = {&root};
   if (value_of(root, "type") == "Sequence") {
     steps.clear();
-    for (const json& step : need_array(root, "pretokenizers", where, "pre_tokenizer.pretokenizers")) steps.push_back(&step);
+    for (const json& step : need_array(root, "pretokenizers", where, "pre_tokenizer.pretokenizers"))
+      steps.push_back(&step);
   }
   for (size_t i = 0; i < steps.size(); ++i) {
     const bool byte_level = read_pre_tokenizer_step(*steps[i], parts, where, fmt::format("pre_tokenizer[{}]", i));
     const bool last = i + 1 == steps.size();
     if (byte_level != last) {
-      fail(ErrorCode::kUnsupported, "'{}': the pre-tokenizer must end with its only ByteLevel step; found {} step {} of {}", where,
+      fail(ErrorCode::kUnsupported,
+           "'{}': the pre-tokenizer must end with its only ByteLevel step; found {} step {} of {}", where,
            byte_level ? "it as" : "another kind as", i + 1, steps.size());
     }
   }
@@ -196,14 +209,17 @@ void append_special(const json& item, const json& processor, const TokenizerPart
                     const std::string& where) {
   const json& name = value_of(item, "id");
   const json& specials = value_of(processor, "special_tokens");
-  const json& special = name.is_string() && specials.is_object() ? value_of(specials, name.get_ref<const std::string&>().c_str()) : name;
+  const json& special =
+      name.is_string() && specials.is_object() ? value_of(specials, name.get_ref<const std::string&>().c_str()) : name;
   if (!special.is_object()) {
-    fail(ErrorCode::kInvalidData, "'{}': the post-processor's template names {}, which its 'special_tokens' lack", where, brief(name));
+    fail(ErrorCode::kInvalidData, "'{}': the post-processor's template names {}, which its 'special_tokens' lack",
+         where, brief(name));
   }
   for (const json& id : need_array(special, "ids", where, "post_processor.special_tokens.ids")) {
     ids.push_back(checked_id(id, brief(name), where));
     if (parts.names.count(ids.back()) == 0) {
-      fail(ErrorCode::kInvalidData, "'{}': the post-processor adds id {} for {}, but no token has it", where, ids.back(), brief(name));
+      fail(ErrorCode::kInvalidData, "'{}': the post-processor adds id {} for {}, but no token has it", where,
+           ids.back(), brief(name));
     }
   }
 }
@@ -222,8 +238,8 @@ void read_template(const json& processor, TokenizerParts& parts, const std::stri
     }
   }
   if (n_texts != 1) {
-    fail(ErrorCode::kUnsupported, "'{}': field 'post_processor.single' must have the text (sequence A) once; found it {} times", where,
-         n_texts);
+    fail(ErrorCode::kUnsupported,
+         "'{}': field 'post_processor.single' must have the text (sequence A) once; found it {} times", where, n_texts);
   }
 }
 
@@ -234,13 +250,15 @@ void read_post_processor(const json& document, TokenizerParts& parts, const std:
   std::vector<const json*> processors = {&root};
   if (value_of(root, "type") == "Sequence") {
     processors.clear();
-    for (const json& step : need_array(root, "processors", where, "post_processor.processors")) processors.push_back(&step);
+    for (const json& step : need_array(root, "processors", where, "post_processor.processors"))
+      processors.push_back(&step);
   }
   int n_templates = 0;
   for (const json* processor : processors) {
     const json& type = processor->is_object() ? value_of(*processor, "type") : *processor;
     if (type == "ByteLevel") continue;  // it only moves offsets, which nobody asks for
-    if (type != "TemplateProcessing") unsupported(where, "post_processor.type", "\"TemplateProcessing\" or \"ByteLevel\"", type);
+    if (type != "TemplateProcessing")
+      unsupported(where, "post_processor.type", "\"TemplateProcessing\" or \"ByteLevel\"", type);
     if (++n_templates > 1) unsupported(where, "post_processor", "at most one template", root);
     read_template(*processor, parts, where);
   }
@@ -255,7 +273,8 @@ TokenizerParts read_tokenizer_parts(std::string_view text, const std::string& wh
   if (!normalizer.is_null()) {
     unsupported(where, "normalizer", "null", normalizer.is_object() ? value_of(normalizer, "type") : normalizer);
   }
-  if (fields.text_or("version", "1.0") != "1.0") unsupported(where, "version", "\"1.0\"", value_of(document, "version"));
+  if (fields.text_or("version", "1.0") != "1.0")
+    unsupported(where, "version", "\"1.0\"", value_of(document, "version"));
   TokenizerParts parts;
   read_model(document, parts, where);
   read_added_tokens(document, parts, where);

@@ -28,12 +28,13 @@ struct TokenizerParts {
   AddedTokens added;
   std::unordered_map<std::string, int32_t> added_ids;
   std::unordered_map<int32_t, std::string_view> names;  // the token of each id; points into the two above
-  std::vector<std::unique_ptr<Splitter>> splitters;  // one after the other
+  std::vector<std::unique_ptr<Splitter>> splitters;     // one after the other
   std::vector<int32_t> prefix;
   std::vector<int32_t> suffix;
 };
 
-// Errors: kInvalidData (not what the format asks for: the field and what was found), kUnsupported (another kind of tokenizer).
+// Errors: kInvalidData (not what the format asks for: the field and what was found), kUnsupported (another kind of
+// tokenizer).
 TokenizerParts read_tokenizer_parts(std::string_view text, const std::string& where);
 
 }  // namespace csm

@@ -12,9 +12,9 @@ struct KindRange {
   CharKind kind;
 };
 
-constexpr CharKind L = CharKind::kLetter;
-constexpr CharKind N = CharKind::kNumber;
-constexpr CharKind S = CharKind::kSpace;
+constexpr CharKind kL = CharKind::kLetter;
+constexpr CharKind kN = CharKind::kNumber;
+constexpr CharKind kS = CharKind::kSpace;
 
 constexpr KindRange kRanges[] = {
 #include "text/unicode_class_table.inc"
@@ -33,8 +33,8 @@ CharKind ascii_kind(uint32_t c) {
 CharKind kind_of(char32_t code_point) {
   const uint32_t c = code_point;
   if (c < 0x80) return ascii_kind(c);
-  const auto after =
-      std::upper_bound(std::begin(kRanges), std::end(kRanges), c, [](uint32_t value, const KindRange& range) { return value < range.first; });
+  const auto after = std::upper_bound(std::begin(kRanges), std::end(kRanges), c,
+                                      [](uint32_t value, const KindRange& range) { return value < range.first; });
   if (after == std::begin(kRanges)) return CharKind::kOther;
   const KindRange& range = *std::prev(after);
   return c <= range.last ? range.kind : CharKind::kOther;

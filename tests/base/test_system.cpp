@@ -39,7 +39,8 @@ TEST(System, CoresFollowTheAffinity) {
     ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
     EXPECT_EQ(n_logical_cores(), 1);
     EXPECT_EQ(n_physical_cores(), 1);
-  }).join();
+  })
+      .join();
 }
 #endif
 

@@ -1,5 +1,5 @@
-// Any bytes given as a tokenizer.json end in a tokenizer that encodes, or in csm::Error; any bytes given as text to a small
-// tokenizer end in ids that spell the text, or in csm::Error.
+// Any bytes given as a tokenizer.json end in a tokenizer that encodes, or in csm::Error; any bytes given as text to a
+// small tokenizer end in ids that spell the text, or in csm::Error.
 #include <csm/error.h>
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kPattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+                                 R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 // The file of a tokenizer with every byte, a few merges and two added tokens.
 std::string small_tokenizer() {
@@ -30,10 +30,12 @@ std::string small_tokenizer() {
     vocabulary.emplace(text.substr(0, space) + text.substr(space + 1), vocabulary.size());
     merges.push_back(pair);
   }
-  const json split = {{"type", "Split"}, {"pattern", {{"Regex", kPattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", kPattern}}}, {"behavior", "Isolated"}, {"invert", false}};
   const json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
   const size_t n = vocabulary.size();
-  const json added = json::array({{{"id", n}, {"content", "<|x|>"}}, {{"id", n + 1}, {"content", "<|"}, {"normalized", true}}});
+  const json added =
+      json::array({{{"id", n}, {"content", "<|x|>"}}, {{"id", n + 1}, {"content", "<|"}, {"normalized", true}}});
   return json{{"model", {{"type", "BPE"}, {"ignore_merges", true}, {"vocab", vocabulary}, {"merges", merges}}},
               {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", json::array({split, byte_level})}}},
               {"added_tokens", added}}

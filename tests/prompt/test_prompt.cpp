@@ -39,7 +39,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 
 class Golden {
  public:
-  explicit Golden(const std::string& path) : tensors_(read_safetensors(path)), metadata_(read_safetensors_metadata(path)) {}
+  explicit Golden(const std::string& path)
+      : tensors_(read_safetensors(path)), metadata_(read_safetensors_metadata(path)) {}
 
   const TensorInfo& info(const std::string& name) const {
     for (const TensorInfo& tensor : tensors_) {
@@ -111,13 +112,19 @@ TEST_P(PromptGolden, FramesAndMask) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PromptGolden, ::testing::Values(
-    Case{"csm-tiny-a", "csm-tiny-a/prompt_text.safetensors"}, Case{"csm-tiny-a", "csm-tiny-a/prompt_ctx.safetensors"},
-    Case{"csm-tiny-b", "csm-tiny-b/prompt_text.safetensors"}, Case{"csm-tiny-b", "csm-tiny-b/prompt_ctx.safetensors"},
-    Case{"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_text.safetensors"}, Case{"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_eos.safetensors"},
-    Case{"csm-tiny-f/original", "csm-tiny-f-f32/prompt_text.safetensors"}, Case{"csm-tiny-f/original", "csm-tiny-f-f32/prompt_eos.safetensors"},
-    Case{"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16/prompt_eos.safetensors"}, Case{"csm-tiny-f/hf-sharded-bf16", "csm-tiny-f-bf16/prompt_eos.safetensors"},
-    Case{"csm-tiny-f/hf-f16", "csm-tiny-f-f16/prompt_eos.safetensors"}, Case{"nano", "nano/prompt_text.safetensors"}));
+INSTANTIATE_TEST_SUITE_P(All, PromptGolden,
+                         ::testing::Values(Case{"csm-tiny-a", "csm-tiny-a/prompt_text.safetensors"},
+                                           Case{"csm-tiny-a", "csm-tiny-a/prompt_ctx.safetensors"},
+                                           Case{"csm-tiny-b", "csm-tiny-b/prompt_text.safetensors"},
+                                           Case{"csm-tiny-b", "csm-tiny-b/prompt_ctx.safetensors"},
+                                           Case{"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_text.safetensors"},
+                                           Case{"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_eos.safetensors"},
+                                           Case{"csm-tiny-f/original", "csm-tiny-f-f32/prompt_text.safetensors"},
+                                           Case{"csm-tiny-f/original", "csm-tiny-f-f32/prompt_eos.safetensors"},
+                                           Case{"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16/prompt_eos.safetensors"},
+                                           Case{"csm-tiny-f/hf-sharded-bf16", "csm-tiny-f-bf16/prompt_eos.safetensors"},
+                                           Case{"csm-tiny-f/hf-f16", "csm-tiny-f-f16/prompt_eos.safetensors"},
+                                           Case{"nano", "nano/prompt_text.safetensors"}));
 
 class PromptTest : public ::testing::Test {
  protected:
@@ -149,7 +156,8 @@ TEST_F(PromptTest, TextIsTokenisedWithItsSpeaker) {
   EXPECT_EQ(text_ids(0, "Hi"), tokenizer_->encode_with_special_tokens("[0]Hi"));
   EXPECT_EQ(text_ids(-12, " Hi\n"), tokenizer_->encode_with_special_tokens("[-12] Hi\n"));
   EXPECT_EQ(text_ids(3, ""), tokenizer_->encode_with_special_tokens("[3]"));
-  EXPECT_EQ(text_ids(0, "a<|end_of_text|>b"), (std::vector<int32_t>{262, 58, 15, 60, 64, 263, 65, 263})) << "as the reference reads it";
+  EXPECT_EQ(text_ids(0, "a<|end_of_text|>b"), (std::vector<int32_t>{262, 58, 15, 60, 64, 263, 65, 263}))
+      << "as the reference reads it";
 }
 
 TEST_F(PromptTest, LongText) {
@@ -199,7 +207,8 @@ TEST_F(PromptTest, TokenizersThatDoNotBelongToTheModel) {
   EXPECT_TRUE(contains(message_of(ErrorCode::kInvalidData, construct), "outside the model's text vocabulary"));
   spec_.text_bos_id = -1;
   spec_.text_vocab = tokenizer_->n_ids() - 1;
-  EXPECT_TRUE(contains(message_of(ErrorCode::kInvalidData, construct), "the tokenizer has ids up to 269, the model's text vocabulary ends at 268"));
+  EXPECT_TRUE(contains(message_of(ErrorCode::kInvalidData, construct),
+                       "the tokenizer has ids up to 269, the model's text vocabulary ends at 268"));
   auto file = parse_json_file(kData + "/ckpt/nano/tokenizer.json", 1 << 20);
   file["added_tokens"] = nullptr;
   file["post_processor"] = nullptr;
@@ -209,7 +218,8 @@ TEST_F(PromptTest, TokenizersThatDoNotBelongToTheModel) {
 
 TEST_F(PromptTest, ACodecCannotBePrompted) {
   ModelSpec codec = read_spec("mimi-tiny-c");
-  EXPECT_TRUE(contains(message_of(ErrorCode::kInvalidArgument, [&] { PromptBuilder(codec, *tokenizer_); }), "has no language model"));
+  EXPECT_TRUE(contains(message_of(ErrorCode::kInvalidArgument, [&] { PromptBuilder(codec, *tokenizer_); }),
+                       "has no language model"));
 }
 
 }  // namespace

@@ -44,7 +44,10 @@ TEST(AddedTokens, SwallowWhiteSpace) {
   tokens.add({1, "L", true, false, false});
   tokens.add({2, "R", false, true, false});
   tokens.add({3, "B", true, true, false});
-  EXPECT_EQ(parts(tokens, "a \xE3\x80\x80L b R \n\xC2\x85" "c B d"), (Strings{"a", "<1>", " b ", "<2>", "c", "<3>", "d"}));
+  EXPECT_EQ(parts(tokens,
+                  "a \xE3\x80\x80L b R \n\xC2\x85"
+                  "c B d"),
+            (Strings{"a", "<1>", " b ", "<2>", "c", "<3>", "d"}));
   EXPECT_EQ(parts(tokens, "R  L  L"), (Strings{"<2>", "<1>", "<1>"})) << "white space is given out once";
   EXPECT_EQ(parts(tokens, "  B  "), Strings{"<3>"});
 }

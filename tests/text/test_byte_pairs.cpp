@@ -69,7 +69,8 @@ TEST(BytePairs, AHugePiece) {
   std::vector<std::string> runs;
   for (size_t length = 2; length <= 1 << 17; length *= 2) runs.emplace_back(length, 'a');
   BytePairs pairs(vocabulary(runs), false);
-  for (const std::string& run : runs) ASSERT_TRUE(pairs.add_merge(run.substr(run.size() / 2), run.substr(run.size() / 2)));
+  for (const std::string& run : runs)
+    ASSERT_TRUE(pairs.add_merge(run.substr(run.size() / 2), run.substr(run.size() / 2)));
   Ids ids;
   pairs.encode(std::string(1 << 17, 'a'), ids);
   EXPECT_EQ(ids, Ids{pairs.vocabulary().at(runs.back())});

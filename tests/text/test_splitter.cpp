@@ -33,7 +33,9 @@ class Vectors : public ::testing::Test {
   static void SetUpTestSuite() { document_ = new nlohmann::json(read_json(kTests + "/text/vectors.json")); }
   static void TearDownTestSuite() { delete document_; }
 
-  static std::string pattern(const std::string& name) { return document_->at("splits").at(name).at("pattern").get<std::string>(); }
+  static std::string pattern(const std::string& name) {
+    return document_->at("splits").at(name).at("pattern").get<std::string>();
+  }
 
   static void check(const std::string& name, const Splitter& splitter, bool with_new_scripts) {
     auto texts = document_->at("texts").get<std::vector<std::string>>();
@@ -57,14 +59,16 @@ nlohmann::json* Vectors::document_ = nullptr;
 TEST_F(Vectors, Llama3ByHandKnowsNewScripts) { check("llama3", *make_splitter(pattern("llama3"), "x"), true); }
 
 TEST_F(Vectors, EveryPatternThroughPcre2) {
-  for (const auto& [name, split] : document_->at("splits").items()) check(name, *make_regex_splitter(pattern(name), "x"), false);
+  for (const auto& [name, split] : document_->at("splits").items())
+    check(name, *make_regex_splitter(pattern(name), "x"), false);
 }
 
 TEST_F(Vectors, LongTextsOfOneKind) {
   constexpr size_t kLength = 100'000;
   const auto by_hand = make_splitter(pattern("llama3"), "x");
   const auto by_regex = make_regex_splitter(pattern("llama3"), "x");
-  for (const std::string part : {"a", " ", "\n", " \n", "7", "'s", "'", ".", " .", "\xE6\x9D\xB1", "\xCC\x81", "\xE3\x80\x80", "a ", "\r\n\t"}) {
+  for (const std::string part :
+       {"a", " ", "\n", " \n", "7", "'s", "'", ".", " .", "\xE6\x9D\xB1", "\xCC\x81", "\xE3\x80\x80", "a ", "\r\n\t"}) {
     for (const std::string end : {"", "x", "\r", " "}) {
       const std::string text = repeated(part, kLength / part.size()) + end;
       EXPECT_EQ(split(*by_hand, text), split(*by_regex, text)) << part << "..." << end;
@@ -80,8 +84,8 @@ TEST(Splitter, Gpt2) {
 }
 
 TEST(Splitter, PatternsThatLibrariesReadDifferentlyAreRefused) {
-  for (const char* pattern : {"\\h+", "\\w+", "\\R", "\\p{L}{1,3}+", "[a-z&&[^b]]", "[[:alpha:]]", "(?m:.)", "(?<name>a)", "(*ACCEPT)", "a{,3}",
-                              "(?|a|b)", "\\bx", "[]a]", "\\1"}) {
+  for (const char* pattern : {"\\h+", "\\w+", "\\R", "\\p{L}{1,3}+", "[a-z&&[^b]]", "[[:alpha:]]", "(?m:.)",
+                              "(?<name>a)", "(*ACCEPT)", "a{,3}", "(?|a|b)", "\\bx", "[]a]", "\\1"}) {
     const std::string message = message_of(ErrorCode::kUnsupported, [&] { make_splitter(pattern, "t.json"); });
     EXPECT_TRUE(contains(message, "'t.json': the pre-tokenizer's split pattern")) << message;
   }
@@ -92,7 +96,8 @@ TEST(Splitter, PatternsThatDoNotCompileAreRefused) {
     const std::string message = message_of(ErrorCode::kUnsupported, [&] { make_splitter(pattern, "t.json"); });
     EXPECT_TRUE(contains(message, "does not compile")) << message;
   }
-  EXPECT_TRUE(contains(message_of(ErrorCode::kUnsupported, [] { make_splitter(std::string(1 << 20, 'a'), "t.json"); }), "longer than"));
+  EXPECT_TRUE(contains(message_of(ErrorCode::kUnsupported, [] { make_splitter(std::string(1 << 20, 'a'), "t.json"); }),
+                       "longer than"));
 }
 
 TEST(Splitter, ExplodingPatternsEndInAnError) {
@@ -107,12 +112,15 @@ TEST(UnicodeClass, Kinds) {
   for (const char32_t c : {U'a', U'Z', U'\u00AA', U'\u0131', U'\u05D0', U'\u6771', U'\U00016D40', U'\U000323AF'}) {
     EXPECT_EQ(kind_of(c), CharKind::kLetter) << static_cast<uint32_t>(c);
   }
-  for (const char32_t c : {U'0', U'9', U'\u00B2', U'\u0664', U'\u2163', U'\U0001E4F0'}) EXPECT_EQ(kind_of(c), CharKind::kNumber);
-  for (const char32_t c : {U'\t', U'\v', U'\f', U' ', U'\u0085', U'\u00A0', U'\u1680', U'\u200A', U'\u2028', U'\u3000'}) {
+  for (const char32_t c : {U'0', U'9', U'\u00B2', U'\u0664', U'\u2163', U'\U0001E4F0'})
+    EXPECT_EQ(kind_of(c), CharKind::kNumber);
+  for (const char32_t c :
+       {U'\t', U'\v', U'\f', U' ', U'\u0085', U'\u00A0', U'\u1680', U'\u200A', U'\u2028', U'\u3000'}) {
     EXPECT_EQ(kind_of(c), CharKind::kSpace) << static_cast<uint32_t>(c);
   }
   for (const char32_t c : {U'\r', U'\n'}) EXPECT_EQ(kind_of(c), CharKind::kLineBreak);
-  for (const char32_t c : {U'\0', U'\x1C', U'\x7F', U'\u180E', U'\u200B', U'\uFEFF', U'\u0301', U'\U0001F600', U'\U000E0001', U'\U0010FFFF'}) {
+  for (const char32_t c : {U'\0', U'\x1C', U'\x7F', U'\u180E', U'\u200B', U'\uFEFF', U'\u0301', U'\U0001F600',
+                           U'\U000E0001', U'\U0010FFFF'}) {
     EXPECT_EQ(kind_of(c), CharKind::kOther) << static_cast<uint32_t>(c);
   }
 }

@@ -53,7 +53,8 @@ class TokenizerFields : public ::testing::Test {
 };
 
 TEST_F(TokenizerFields, Ids) {
-  for (const json& id : {json(-1), json(1 << 24), json(1e12), json(1.5), json("1"), json(nullptr), json(18446744073709551615u), json(true)}) {
+  for (const json& id : {json(-1), json(1 << 24), json(1e12), json(1.5), json("1"), json(nullptr),
+                         json(18446744073709551615u), json(true)}) {
     vocab_["a"] = id;
     invalid("token \"a\" has id");
   }
@@ -74,8 +75,8 @@ TEST_F(TokenizerFields, MergesOfBothForms) {
 }
 
 TEST_F(TokenizerFields, MergesThatAreWrong) {
-  for (const json& merge : {json("t"), json("t h e"), json(""), json(3), json::array({"t"}), json::array({"t", "h", "e"}), json::array({"t", 1}),
-                            json::object(), json(nullptr)}) {
+  for (const json& merge : {json("t"), json("t h e"), json(""), json(3), json::array({"t"}),
+                            json::array({"t", "h", "e"}), json::array({"t", 1}), json::object(), json(nullptr)}) {
     model_["merges"][1] = merge;
     invalid("'model.merges[1]' must be two tokens");
   }
@@ -225,7 +226,8 @@ TEST_F(TokenizerFields, PostProcessor) {
   file_["post_processor"] = saved["processors"][0];
   accept();
   file_["post_processor"] = saved["processors"][1];
-  EXPECT_EQ(Tokenizer::parse_json(file_.dump(), "t.json")->encode_with_special_tokens("a"), (std::vector<int32_t>{262, 64, 263}));
+  EXPECT_EQ(Tokenizer::parse_json(file_.dump(), "t.json")->encode_with_special_tokens("a"),
+            (std::vector<int32_t>{262, 64, 263}));
 }
 
 }  // namespace
