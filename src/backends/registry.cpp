@@ -1,10 +1,16 @@
 // Which backends are built in: the only file that asks.
 #include "backends/registry.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/fail.h"
 
 #ifdef CSM_HAVE_GGML
 #include "backends/ggml/ggml_backend.h"
+#endif
+#ifdef CSM_HAVE_MLX
+#include "backends/mlx/mlx_backend.h"
 #endif
 
 namespace csm {
@@ -15,13 +21,29 @@ struct Entry {
   std::unique_ptr<Backend> (*make)();
 };
 
-// In order of preference.
-const std::vector<Entry>& entries() {
-  static const std::vector<Entry> all = {
+#if defined(__APPLE__) && defined(__aarch64__)
+constexpr const char* kPreferred = "mlx";
+#else
+constexpr const char* kPreferred = "ggml";
+#endif
+
+std::vector<Entry> sorted_entries() {
+  std::vector<Entry> all = {
 #ifdef CSM_HAVE_GGML
       {"ggml", make_ggml_backend},
 #endif
+#ifdef CSM_HAVE_MLX
+      {"mlx", make_mlx_backend},
+#endif
   };
+  std::stable_partition(all.begin(), all.end(),
+                        [](const Entry& entry) { return std::string_view(entry.name) == kPreferred; });
+  return all;
+}
+
+// In order of preference.
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = sorted_entries();
   return all;
 }
 
@@ -35,7 +57,7 @@ std::vector<std::string> backend_names() {
 
 std::unique_ptr<Backend> make_backend(const std::string& name) {
   if (entries().empty()) {
-    fail(ErrorCode::kUnsupported, "this build of csm has no backend; configure it with -DCSM_GGML=ON");
+    fail(ErrorCode::kUnsupported, "this build of csm has no backend; configure it with -DCSM_GGML=ON or -DCSM_MLX=ON");
   }
   if (name == "auto") return entries().front().make();
   for (const Entry& entry : entries()) {

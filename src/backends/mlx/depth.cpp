@@ -1,0 +1,86 @@
+#include "backends/mlx/depth.h"
+
+#include <cmath>
+#include <utility>
+
+namespace csm::mlx_backend {
+namespace {
+
+// codebooks_head [n_codebooks - 1, width, vocab] as one matrix for each codebook from 1.
+void load_heads(WeightLoader& loader, const TensorInfo& source, WeightType type, std::vector<Matrix>& heads) {
+  const mx::Stream& s = loader.stream();
+  const mx::array slabs = loader.stored(source);
+  for (int i = 0; i < slabs.shape(0); ++i) {
+    mx::array slab = mx::slice(slabs, {i, 0, 0}, {i + 1, slabs.shape(1), slabs.shape(2)}, s);
+    slab = mx::reshape(slab, {slabs.shape(1), slabs.shape(2)}, s);
+    heads.push_back(loader.matrix(source.name, mx::transpose(slab, s), type, source.type));
+  }
+}
+
+}  // namespace
+
+DepthDecoder::DepthDecoder(std::shared_ptr<Device> device, WeightLoader& loader, const Checkpoint& checkpoint,
+                           const BackendOptions& options)
+    : device_(std::move(device)),
+      spec_(checkpoint.spec()),
+      stack_(load_stack(loader, checkpoint, "depth_decoder.model.", spec_.depth, options.depth_type)),
+      projection_(loader.matrix({&checkpoint.tensor("depth_decoder.model.inputs_embeds_projector.weight")},
+                                at_least_8_bits(options.depth_type))),
+      audio_table_(loader.table(checkpoint.tensor(kDepthAudioTable))) {
+  heads_.push_back(loader.matrix({&checkpoint.tensor("lm_head.weight")}, at_least_8_bits(options.backbone_type)));
+  load_heads(loader, checkpoint.tensor("depth_decoder.codebooks_head.weight"), at_least_8_bits(options.depth_type), heads_);
+}
+
+uint64_t DepthDecoder::frame_bytes() const {
+  uint64_t n_bytes = 0;
+  for (const Matrix& head : heads_) n_bytes += head.n_bytes;
+  return n_bytes + static_cast<uint64_t>(spec_.n_codebooks - 1) * (stack_.matrix_bytes + projection_.n_bytes);
+}
+
+mx::array DepthFrame::logits(int codebook, const mx::array& previous) {
+  const mx::Stream& s = decoder_.device_->stream();
+  const TransformerSpec& spec = decoder_.spec_.depth;
+  const Matrix& head = decoder_.heads_[static_cast<size_t>(codebook)];
+  if (codebook == 0) return head(hidden_, s);
+  const int batch = hidden_.shape(0);
+  const int width = hidden_.shape(1);
+  const mx::array row = mx::add(previous, mx::array((codebook - 1) * decoder_.spec_.audio_vocab), s);
+  const mx::array embedding = mx::astype(mx::take(decoder_.audio_table_, row, 0, s), mx::float32, s);
+  mx::array x = mx::reshape(embedding, {batch, 1, width}, s);
+  if (codebook == 1) x = mx::concatenate({mx::reshape(hidden_, {batch, 1, width}, s), x}, 1, s);
+  const int n_rows = x.shape(1);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));
+  const auto attend = [&](int layer, const mx::array& q, const mx::array& k, const mx::array& v) {
+    const auto index = static_cast<size_t>(layer);
+    if (codebook == 1) {
+      k_.push_back(k);
+      v_.push_back(v);
+    } else {
+      k_[index] = mx::concatenate({k_[index], k}, 2, s);
+      v_[index] = mx::concatenate({v_[index], v}, 2, s);
+    }
+    return mx::fast::scaled_dot_product_attention(q, k_[index], v_[index], scale, n_rows > 1 ? "causal" : "", {}, {}, false, s);
+  };
+  const auto after_layer = [&](int, const mx::array& after) {
+    if (tap_ != nullptr) stages_.push_back(mx::contiguous(after, false, s));
+  };
+  x = run_layers(decoder_.stack_, decoder_.projection_(x, s), codebook - n_rows + 1, attend, after_layer, s);
+  x = mx::reshape(mx::slice(x, {0, n_rows - 1, 0}, {batch, n_rows, spec.width}, s), {batch, spec.width}, s);
+  return head(mx::fast::rms_norm(x, decoder_.stack_.norm, static_cast<float>(spec.norm_eps), s), s);
+}
+
+void DepthFrame::report() {
+  const auto n_layers = static_cast<size_t>(decoder_.spec_.depth.n_layers);
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const mx::array& stage = stages_[i];
+    std::vector<float> values(stage.size());
+    read(stage, values);
+    const int n_rows = stage.shape(1);
+    const int width = stage.shape(2);
+    const std::span<const float> first(values.data(), static_cast<size_t>(n_rows) * static_cast<size_t>(width));
+    tap_->on_stage("depth.hidden." + std::to_string(i % n_layers + 1), first, n_rows, width);
+  }
+  stages_.clear();
+}
+
+}  // namespace csm::mlx_backend
