@@ -44,8 +44,9 @@ PreparedPrompt prepare_prompt(LoadedModel& model, const SpeechRequest& request, 
     builder.add_text(turn.speaker, turn.text);
     if (!turn.audio && !turn.codes) continue;
     const Stopwatch watch;
-    const Codes codes = turn.codes ? first_codebooks(*turn.codes, spec.n_codebooks, fmt::format("context turn {} has", i + 1))
-                                   : encode_audio(model, *turn.audio, spec.n_codebooks, cancel);
+    const Codes codes = turn.codes
+                            ? first_codebooks(*turn.codes, spec.n_codebooks, fmt::format("context turn {} has", i + 1))
+                            : encode_audio(model, *turn.audio, spec.n_codebooks, cancel);
     prepared.context_ms += watch.ms();
     builder.add_audio(codes.ids, codes.n_codebooks);
   }

@@ -1,7 +1,7 @@
 // The first half of the path: a request's turns and text -> the prompt.
 //
-// Place in the flow: request -> conversation -> synthesis. Runs on the inference thread, since context audio goes through
-// the codec's encoder.
+// Place in the flow: request -> conversation -> synthesis. Runs on the inference thread, since context audio goes
+// through the codec's encoder.
 #pragma once
 
 #include <csm/engine.h>
@@ -18,8 +18,9 @@ struct PreparedPrompt {
   double context_ms = 0;  // resampling and encoding of context audio
 };
 
-// For each turn its text, then its audio and the end row; at last the text to speak. The window is checked before any audio is
-// encoded. Errors: those of validate_request and frame_limit; kInvalidArgument for codes the model cannot have; kCancelled.
+// For each turn its text, then its audio and the end row; at last the text to speak. The window is checked before any
+// audio is encoded. Errors: those of validate_request and frame_limit; kInvalidArgument for codes the model cannot
+// have; kCancelled.
 PreparedPrompt prepare_prompt(LoadedModel& model, const SpeechRequest& request, const CancelToken& cancel);
 
 }  // namespace csm

@@ -33,7 +33,7 @@ std::string compiler_name() {
 #endif
 }
 
-// The file this code was loaded from: the library, or the program it is linked into; empty when the system does not tell.
+// The file this code was loaded from: the library, or the program it is in; empty when the system does not tell.
 fs::path own_file() {
   Dl_info info = {};
   std::error_code error;
@@ -63,7 +63,9 @@ void report_backends(SystemReport& report) {
       report.problems.push_back(fmt::format("backend {} does not start: {}", name, error.what()));
     }
   }
-  if (backend_names().empty()) report.problems.emplace_back("this build has no backend; configure it with -DCSM_GGML=ON");
+  if (backend_names().empty()) {
+    report.problems.emplace_back("this build has no backend; configure it with -DCSM_GGML=ON");
+  }
 }
 
 void report_model(SystemReport& report) {
@@ -83,8 +85,8 @@ void report_model(SystemReport& report) {
 
 std::string bundled_model_path() {
   if (const char* chosen = std::getenv("CSM_MODEL"); chosen != nullptr && *chosen != '\0') return chosen;
-  // First beside an installed program or library, wherever its prefix was moved (PREFIX/bin/csm, PREFIX/lib/ARCH/libcsm.so), so that
-  // it needs nothing of the place where it was built.
+  // First beside an installed program or library, wherever its prefix was moved (PREFIX/bin/csm,
+  // PREFIX/lib/ARCH/libcsm.so), so that it needs nothing of the place where it was built.
   std::vector<fs::path> places;
   fs::path prefix = own_file().parent_path();
   for (int levels = 0; levels < 3 && prefix.has_relative_path(); ++levels) {
@@ -109,7 +111,8 @@ SystemReport doctor() {
   report.memory_bytes = total_memory_bytes();
   report_backends(report);
   report.libraries.emplace_back("libsndfile", audio_library_version());
-  report.libraries.emplace_back("fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100));
+  report.libraries.emplace_back(
+      "fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100));
   report.libraries.emplace_back("nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
                                                              NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH));
   report.audio_formats = audio_formats();

@@ -56,7 +56,8 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
   SamplingOptions default_backbone_sampling() const override { return model_.spec.backbone_sampling; }
   SamplingOptions default_depth_sampling() const override { return model_.spec.depth_sampling; }
 
-  SpeechResult synthesize(const SpeechRequest& request, const std::function<bool(const SpeechProgress&)>& on_progress) override {
+  SpeechResult synthesize(const SpeechRequest& request,
+                          const std::function<bool(const SpeechProgress&)>& on_progress) override {
     const Stopwatch since;
     FrameSink sink;
     if (on_progress) {
@@ -83,9 +84,7 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
     return thread_.run([&] { return trace_logits(model_, request); });
   }
 
-  TokenizeResult tokenize(const std::string& text) override {
-    return tokenize_text(model_.need_tokenizer(), text);
-  }
+  TokenizeResult tokenize(const std::string& text) override { return tokenize_text(model_.need_tokenizer(), text); }
 
   Codes encode(const Audio& audio, int n_codebooks) override {
     return thread_.run([&] { return encode_audio(model_, audio, n_codebooks, CancelToken()); });

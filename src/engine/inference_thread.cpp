@@ -20,7 +20,8 @@ InferenceThread::~InferenceThread() {
 void InferenceThread::submit(std::function<void()> job) {
   if (std::this_thread::get_id() == thread_.get_id()) {
     fail(ErrorCode::kInvalidArgument,
-         "the engine was called from a progress callback, which would wait for itself; make the call from another thread");
+         "the engine was called from a progress callback, which would wait for itself; make the call from another "
+         "thread");
   }
   jobs_.push(std::move(job));
 }

@@ -22,7 +22,7 @@ class InferenceThread {
   InferenceThread& operator=(const InferenceThread&) = delete;
 
   // Puts a job into the queue, waiting while it is full. The job must not throw.
-  // Errors: kInvalidArgument when called on this very thread (from a progress callback), where it would wait for itself.
+  // Errors: kInvalidArgument when called on this very thread (from a progress callback): it would wait for itself.
   void submit(std::function<void()> job);
 
   // Runs a job there and returns what it returns or throws what it throws.

@@ -1,8 +1,8 @@
 // Everything an engine holds once a model is open.
 //
-// Place in the flow: loader -> LoadedModel -> synthesis, trace and the public class. Owned by the engine. The backend, the
-// language model and the codec are made, used and destroyed on the inference thread; the rest is immutable and may be read
-// from any thread.
+// Place in the flow: loader -> LoadedModel -> synthesis, trace and the public class. Owned by the engine. The backend,
+// the language model and the codec are made, used and destroyed on the inference thread; the rest is immutable and may
+// be read from any thread.
 #pragma once
 
 #include <memory>

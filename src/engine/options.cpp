@@ -29,10 +29,8 @@ struct Word {
   T value;
 };
 
-constexpr Word<WeightType> kDtypes[] = {{"auto", WeightType::kAsStored},
-                                        {"f32", WeightType::kF32},
-                                        {"f16", WeightType::kF16},
-                                        {"bf16", WeightType::kBF16}};
+constexpr Word<WeightType> kDtypes[] = {
+    {"auto", WeightType::kAsStored}, {"f32", WeightType::kF32}, {"f16", WeightType::kF16}, {"bf16", WeightType::kBF16}};
 constexpr Word<WeightType> kQuantizedTypes[] = {{"q8_0", WeightType::kQ8_0},
                                                 {"q6_K", WeightType::kQ6_K},
                                                 {"q5_K", WeightType::kQ5_K},
@@ -56,25 +54,17 @@ WeightType parse_quantized_type(const std::string& text) {
   return parse_word(kQuantizedTypes, "quantize", text, ", or a list as 'backbone=q8_0,depth=q6_K'");
 }
 
-bool is_space(std::string_view text, size_t& i) {
-  // The blanks of Unicode as UTF-8: a text of these alone has nothing to speak.
-  static constexpr std::string_view kSpaces[] = {
-      " ",            "\t",           "\n",           "\v",           "\f",           "\r",           "\xC2\x85",
-      "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82", "\xE2\x80\x83", "\xE2\x80\x84",
-      "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\x8B",
-      "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
-  for (const std::string_view space : kSpaces) {
-    if (text.substr(i, space.size()) == space) {
-      i += space.size();
-      return true;
-    }
-  }
-  return false;
+// The blanks of Unicode: a text of these alone has nothing to speak.
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200B) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000 ||
+         c == 0xFEFF;
 }
 
+// Of valid UTF-8.
 bool is_blank(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    if (!is_space(text, i)) return false;
+  for (size_t position = 0; position < text.size();) {
+    if (!is_space(next_code_point(text, position))) return false;
   }
   return true;
 }
@@ -82,8 +72,9 @@ bool is_blank(std::string_view text) {
 void check_text(const std::string& text, const std::string& what) {
   const size_t bad = first_invalid_utf8(text);
   if (bad == std::string::npos) return;
-  fail(ErrorCode::kInvalidArgument, "{} is not valid UTF-8: byte {} (0x{:02X}) starts no character; convert it to UTF-8", what,
-       bad, static_cast<unsigned char>(text[bad]));
+  fail(ErrorCode::kInvalidArgument,
+       "{} is not valid UTF-8: byte {} (0x{:02X}) starts no character; convert it to UTF-8", what, bad,
+       static_cast<unsigned char>(text[bad]));
 }
 
 void check_turn(const Turn& turn, size_t index) {
@@ -97,7 +88,8 @@ void check_turn(const Turn& turn, size_t index) {
   }
   if (turn.codes && (turn.codes->n_codebooks < 1 || turn.codes->ids.empty() ||
                      turn.codes->ids.size() % static_cast<size_t>(turn.codes->n_codebooks) != 0)) {
-    fail(ErrorCode::kInvalidArgument, "the codes of {} have {} ids in {} codebooks; expected whole frames, at least one", what,
+    fail(ErrorCode::kInvalidArgument,
+         "the codes of {} have {} ids in {} codebooks; expected whole frames, at least one", what,
          turn.codes->ids.size(), turn.codes->n_codebooks);
   }
 }
@@ -133,7 +125,8 @@ QuantizeChoice parse_quantize(const std::string& text) {
     const size_t equals = item.find('=');
     const std::string part = lower(item.substr(0, equals));
     if (equals == std::string::npos || (part != "backbone" && part != "depth")) {
-      fail(ErrorCode::kInvalidArgument, "quantize has '{}'; expected backbone=TYPE or depth=TYPE, separated by commas", item);
+      fail(ErrorCode::kInvalidArgument, "quantize has '{}'; expected backbone=TYPE or depth=TYPE, separated by commas",
+           item);
     }
     std::optional<WeightType>& chosen = part == "depth" ? choice.depth : choice.backbone;
     if (chosen) fail(ErrorCode::kInvalidArgument, "quantize '{}' names {} twice", text, part);
@@ -150,7 +143,8 @@ int64_t count_language_model_weights(const Checkpoint& checkpoint) {
     const bool ours = std::any_of(std::begin(kParts), std::end(kParts),
                                   [&](std::string_view part) { return name.compare(0, part.size(), part) == 0; });
     // A tied table may be listed under both of its names.
-    if (ours && !(checkpoint.spec().tied_audio_embeddings && name == kDepthAudioTable)) n += checkpoint.tensor(name).n_elements();
+    const bool counted = checkpoint.spec().tied_audio_embeddings && name == kDepthAudioTable;
+    if (ours && !counted) n += checkpoint.tensor(name).n_elements();
   }
   return n;
 }
@@ -173,8 +167,8 @@ BackendOptions backend_options(const EngineOptions& options, const Checkpoint& c
 }
 
 void validate_request(const SpeechRequest& request) {
-  if (is_blank(request.text)) fail(ErrorCode::kInvalidArgument, "the text to speak is empty; give at least one word");
   check_text(request.text, "the text to speak");
+  if (is_blank(request.text)) fail(ErrorCode::kInvalidArgument, "the text to speak is empty; give at least one word");
   for (size_t i = 0; i < request.context.size(); ++i) check_turn(request.context[i], i);
   if (request.backbone_sampling) request.backbone_sampling->validate("backbone sampling");
   if (request.depth_sampling) request.depth_sampling->validate("depth sampling");
@@ -190,7 +184,8 @@ int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_p
   const double rate = spec.codec.frame_rate_hz();
   const int64_t room = std::max<int64_t>(0, spec.max_positions - n_prompt_positions);
   int64_t wanted = spec.max_new_frames > 0 ? spec.max_new_frames : room;
-  int64_t least = std::min<int64_t>({wanted, std::llround(std::ceil(kLeastSeconds * rate)), spec.max_positions / kLeastPart});
+  int64_t least =
+      std::min<int64_t>({wanted, std::llround(std::ceil(kLeastSeconds * rate)), spec.max_positions / kLeastPart});
   if (request.max_seconds) {
     // Whole frames that fit; the tiny addition undoes the rounding of products such as 0.08 * 12.5.
     wanted = static_cast<int64_t>(std::min(*request.max_seconds * rate + 1e-9, 1e9));
@@ -200,16 +195,17 @@ int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_p
   if (room < least) {
     const int64_t n_context = n_prompt_positions - n_text;
     fail(ErrorCode::kResourceLimit,
-         "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: that leaves {} "
-         "frames of speech ({:.1f} s), {} ({:.1f} s) are needed; shorten the {}{}",
+         "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: "
+         "that leaves {} frames of speech ({:.1f} s), {} ({:.1f} s) are needed; shorten the {}{}",
          n_prompt_positions, n_text, n_context, spec.max_positions, room, static_cast<double>(room) / rate, least,
          static_cast<double>(least) / rate, n_context > n_text ? "context" : "text",
          request.max_seconds ? " or lower max-seconds" : "");
   }
   const int limit = static_cast<int>(std::min(wanted, room));
   if (request.min_frames > limit) {
-    fail(ErrorCode::kInvalidArgument, "min-frames is {}, but at most {} frames may be generated; lower it or raise max-seconds",
-         request.min_frames, limit);
+    fail(ErrorCode::kInvalidArgument,
+         "min-frames is {}, but at most {} frames may be generated; lower it or raise max-seconds", request.min_frames,
+         limit);
   }
   return limit;
 }

@@ -19,7 +19,7 @@ struct QuantizeChoice {
   std::optional<WeightType> depth;
 };
 
-// "" (nothing), "q8_0" (both parts) or "backbone=q8_0,depth=q6_K" (either part may be left out). Letter case is ignored.
+// "" (nothing), "q8_0" (both parts) or "backbone=q8_0,depth=q6_K" (either may be left out). Letter case is ignored.
 QuantizeChoice parse_quantize(const std::string& text);
 
 // What the backend is asked for. The checkpoint decides dtype "auto".

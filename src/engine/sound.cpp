@@ -16,7 +16,8 @@ void check_sound(const Audio& audio) {
   if (audio.samples.empty()) fail(ErrorCode::kInvalidArgument, "the audio to encode has no samples");
   for (size_t i = 0; i < audio.samples.size(); ++i) {
     if (!std::isfinite(audio.samples[i])) {
-      fail(ErrorCode::kInvalidArgument, "sample {} of the audio to encode is {}; expected a finite number", i, audio.samples[i]);
+      fail(ErrorCode::kInvalidArgument, "sample {} of the audio to encode is {}; expected a finite number", i,
+           audio.samples[i]);
     }
   }
 }
@@ -48,7 +49,8 @@ Codes first_codebooks(const Codes& codes, int n, const std::string& what) {
 Codes encode_audio(LoadedModel& model, const Audio& audio, int n_codebooks, const CancelToken& cancel) {
   const CodecSpec& codec = model.spec.codec;
   if (n_codebooks < 0 || n_codebooks > codec.n_codebooks) {
-    fail(ErrorCode::kInvalidArgument, "{} codebooks asked for; the codec has 1 to {} (0 = all)", n_codebooks, codec.n_codebooks);
+    fail(ErrorCode::kInvalidArgument, "{} codebooks asked for; the codec has 1 to {} (0 = all)", n_codebooks,
+         codec.n_codebooks);
   }
   check_sound(audio);
   const bool same_rate = audio.sample_rate_hz == codec.sample_rate_hz;
@@ -71,13 +73,14 @@ Audio decode_codes(LoadedModel& model, const Codes& codes) {
   const CodecSpec& codec = model.spec.codec;
   const auto n_codebooks = static_cast<size_t>(std::max(codes.n_codebooks, 0));
   if (codes.n_codebooks < 1 || codes.n_codebooks > codec.n_codebooks || codes.ids.size() % n_codebooks != 0) {
-    fail(ErrorCode::kInvalidArgument, "cannot decode {} ids in {} codebooks; expected whole frames of 1 to {} codebooks",
-         codes.ids.size(), codes.n_codebooks, codec.n_codebooks);
+    fail(ErrorCode::kInvalidArgument,
+         "cannot decode {} ids in {} codebooks; expected whole frames of 1 to {} codebooks", codes.ids.size(),
+         codes.n_codebooks, codec.n_codebooks);
   }
   for (size_t i = 0; i < codes.ids.size(); ++i) {
     if (codes.ids[i] < 0 || codes.ids[i] >= codec.codebook_size) {
-      fail(ErrorCode::kInvalidArgument, "cannot decode: frame {}, codebook {} has code {}; the codec has 0 to {}", i / n_codebooks,
-           i % n_codebooks, codes.ids[i], codec.codebook_size - 1);
+      fail(ErrorCode::kInvalidArgument, "cannot decode: frame {}, codebook {} has code {}; the codec has 0 to {}",
+           i / n_codebooks, i % n_codebooks, codes.ids[i], codec.codebook_size - 1);
     }
   }
   Audio audio;

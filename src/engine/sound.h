@@ -17,8 +17,8 @@ Codes encode_audio(LoadedModel& model, const Audio& audio, int n_codebooks, cons
 // How many frames encode_audio makes of a sound.
 int64_t count_frames(const CodecSpec& codec, const Audio& audio);
 
-// Codes -> samples, frame by frame as they are spoken, so that the same codes always give the same samples, bit for bit.
-// Errors: kInvalidArgument for broken rows, codebooks or codes that the codec lacks.
+// Codes -> samples, frame by frame as they are spoken, so that the same codes always give the same samples, bit for
+// bit. Errors: kInvalidArgument for broken rows, codebooks or codes that the codec lacks.
 Audio decode_codes(LoadedModel& model, const Codes& codes);
 
 // The first n columns of codes. Errors: kInvalidArgument when they have fewer; `what` begins the message.

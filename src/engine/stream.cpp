@@ -47,10 +47,11 @@ void generate(StreamState& state, LoadedModel& model, const SpeechRequest& reque
   SpeechResult result;
   std::exception_ptr error;
   try {
-    result = synthesize(model, request, since, state.cancel, [&](const SpeechResult& so_far, std::span<const float> samples) {
-      add_frame(state, so_far, samples);
-      return state.chunks.push(std::vector<float>(samples.begin(), samples.end()));
-    });
+    result = synthesize(model, request, since, state.cancel,
+                        [&](const SpeechResult& so_far, std::span<const float> samples) {
+                          add_frame(state, so_far, samples);
+                          return state.chunks.push(std::vector<float>(samples.begin(), samples.end()));
+                        });
   } catch (...) {
     error = std::current_exception();
   }
@@ -72,7 +73,8 @@ class QueuedStream : public SpeechStream {
   QueuedStream(std::shared_ptr<Engine> engine, std::shared_ptr<StreamState> state)
       : engine_(std::move(engine)), state_(std::move(state)) {}
 
-  // Stops the job. One that is running is waited for (a frame at most); one that still waits for its turn will find itself done.
+  // Stops the job. One that is running is waited for (a frame at most); one that still waits for its turn will find
+  // itself done.
   ~QueuedStream() override {
     state_->cancel.cancel();
     state_->chunks.close();
@@ -107,8 +109,8 @@ class QueuedStream : public SpeechStream {
 
 }  // namespace
 
-std::unique_ptr<SpeechStream> start_stream(std::shared_ptr<Engine> keep_alive, LoadedModel& model, InferenceThread& thread,
-                                           const SpeechRequest& request) {
+std::unique_ptr<SpeechStream> start_stream(std::shared_ptr<Engine> keep_alive, LoadedModel& model,
+                                           InferenceThread& thread, const SpeechRequest& request) {
   const Stopwatch since;
   validate_request(request);
   model.need_language_model();

@@ -11,17 +11,18 @@
 namespace csm {
 namespace {
 
-constexpr int kPrefillRows = 256;     // given to the model at once, between two looks at the cancel token
+constexpr int kPrefillRows = 256;      // given to the model at once, between two looks at the cancel token
 constexpr int kReservedFrames = 2048;  // the result grows without reallocation up to here
 
 FrameSampling choose_sampling(const ModelSpec& spec, const SpeechRequest& request) {
-  return {request.backbone_sampling.value_or(spec.backbone_sampling), request.depth_sampling.value_or(spec.depth_sampling)};
+  return {request.backbone_sampling.value_or(spec.backbone_sampling),
+          request.depth_sampling.value_or(spec.depth_sampling)};
 }
 
 }  // namespace
 
-SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since, const CancelToken& cancel,
-                        const FrameSink& on_frame) {
+SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since,
+                        const CancelToken& cancel, const FrameSink& on_frame) {
   Utterance utterance(model, request, since, cancel);
   while (utterance.going()) {
     FrameRequest frame = utterance.begin_frame();
@@ -61,8 +62,12 @@ std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector
   return results;
 }
 
-Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since, const CancelToken& cancel)
-    : model_(model), since_(since), cancel_(cancel), sampling_(choose_sampling(model.spec, request)),
+Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since,
+                     const CancelToken& cancel)
+    : model_(model),
+      since_(since),
+      cancel_(cancel),
+      sampling_(choose_sampling(model.spec, request)),
       min_frames_(request.min_frames) {
   result_.audio.sample_rate_hz = model.spec.codec.sample_rate_hz;
   result_.codes.n_codebooks = model.n_codebooks();
@@ -169,9 +174,12 @@ void append_prompt(LanguageModel& model, Sequence& sequence, const Prompt& promp
 
 const char* to_string(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kEnd: return "end";
-    case FinishReason::kMaxLength: return "max_length";
-    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kEnd:
+      return "end";
+    case FinishReason::kMaxLength:
+      return "max_length";
+    case FinishReason::kCancelled:
+      return "cancelled";
   }
   return "unknown";
 }

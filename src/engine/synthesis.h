@@ -1,7 +1,7 @@
 // The main path: a request becomes a prompt, the prompt frames of codes, the codes samples.
 //
-// Place in the flow: public calls -> synthesis -> prompt, language model, codec. Everything runs on the inference thread;
-// only a CancelToken may be used elsewhere. The model is borrowed and must outlive what is made here.
+// Place in the flow: public calls -> synthesis -> prompt, language model, codec. Everything runs on the inference
+// thread; only a CancelToken may be used elsewhere. The model is borrowed and must outlive what is made here.
 #pragma once
 
 #include <functional>
@@ -19,8 +19,8 @@
 namespace csm {
 
 // One request on its way to sound. Life: made (prompt and prefill), then begin_frame, LanguageModel::next_frames and
-// end_frame in turns while going(), at last finish(). A batch is several of these in lock step, so that each one gets what it
-// would get alone.
+// end_frame in turns while going(), at last finish(). A batch is several of these in lock step, so that each one gets
+// what it would get alone.
 class Utterance {
  public:
   // since: when the request was made; every time in the statistics counts from there.
@@ -52,9 +52,9 @@ class Utterance {
   int min_frames_ = 0;
   int max_frames_ = 0;
   bool going_ = true;
-  bool frame_waits_ = false;          // row_ holds a frame that the model has not been given
-  std::vector<int32_t> row_;          // [n_codebooks + 1]: the newest frame, text column 0
-  std::vector<uint8_t> row_mask_;     // [n_codebooks + 1]: all but the text column
+  bool frame_waits_ = false;       // row_ holds a frame that the model has not been given
+  std::vector<int32_t> row_;       // [n_codebooks + 1]: the newest frame, text column 0
+  std::vector<uint8_t> row_mask_;  // [n_codebooks + 1]: all but the text column
   std::unique_ptr<Sequence> sequence_;
   std::unique_ptr<CodecDecoder> decoder_;
   SpeechResult result_;
@@ -64,8 +64,8 @@ class Utterance {
 using FrameSink = std::function<bool(const SpeechResult& so_far, std::span<const float> samples)>;
 
 // One request from text to samples. Cancelling is not an error: the result says so and holds what there was.
-SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since, const CancelToken& cancel,
-                        const FrameSink& on_frame);
+SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since,
+                        const CancelToken& cancel, const FrameSink& on_frame);
 
 // Several requests in lock step; those that end drop out. An error of one is an error of all and names it.
 std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests);

@@ -1,4 +1,4 @@
-// Logits along a path of codes that is given or greedy; the same prompt, prefill and frames as in synthesis.cpp, observed.
+// Logits along a path of codes, given or greedy: the prompt, prefill and frames of synthesis.cpp, observed.
 #include <algorithm>
 #include <string>
 
@@ -28,11 +28,13 @@ void check_shapes(const ModelSpec& spec, const TraceRequest& request) {
   const Prompt& prompt = request.prompt;
   const auto n_columns = static_cast<size_t>(spec.n_codebooks) + 1;
   if (prompt.n_columns != spec.n_codebooks + 1) {
-    fail(ErrorCode::kInvalidArgument, "the prompt has {} columns; this model has {} codebooks and one column of text, {} in all",
-         prompt.n_columns, spec.n_codebooks, n_columns);
+    fail(ErrorCode::kInvalidArgument,
+         "the prompt has {} columns; this model has {} codebooks and one column of text, {} in all", prompt.n_columns,
+         spec.n_codebooks, n_columns);
   }
   if (prompt.frames.empty() || prompt.frames.size() % n_columns != 0 || prompt.mask.size() != prompt.frames.size()) {
-    fail(ErrorCode::kInvalidArgument, "the prompt has {} ids and {} mask values; expected whole rows of {} in both, at least one",
+    fail(ErrorCode::kInvalidArgument,
+         "the prompt has {} ids and {} mask values; expected whole rows of {} in both, at least one",
          prompt.frames.size(), prompt.mask.size(), n_columns);
   }
   if (!request.forced) {
@@ -44,12 +46,15 @@ void check_shapes(const ModelSpec& spec, const TraceRequest& request) {
   const Codes& forced = *request.forced;
   if (forced.n_codebooks != spec.n_codebooks || forced.ids.empty() ||
       forced.ids.size() % static_cast<size_t>(spec.n_codebooks) != 0) {
-    fail(ErrorCode::kInvalidArgument, "the forced codes have {} ids in {} codebooks; expected whole frames of {}, at least one",
-         forced.ids.size(), forced.n_codebooks, spec.n_codebooks);
+    fail(ErrorCode::kInvalidArgument,
+         "the forced codes have {} ids in {} codebooks; expected whole frames of {}, at least one", forced.ids.size(),
+         forced.n_codebooks, spec.n_codebooks);
   }
-  const auto bad = std::find_if(forced.ids.begin(), forced.ids.end(), [&](int32_t id) { return id < 0 || id >= spec.audio_vocab; });
+  const auto bad =
+      std::find_if(forced.ids.begin(), forced.ids.end(), [&](int32_t id) { return id < 0 || id >= spec.audio_vocab; });
   if (bad != forced.ids.end()) {
-    fail(ErrorCode::kInvalidArgument, "the forced codes contain {}; this model has codes 0 to {}", *bad, spec.audio_vocab - 1);
+    fail(ErrorCode::kInvalidArgument, "the forced codes contain {}; this model has codes 0 to {}", *bad,
+         spec.audio_vocab - 1);
   }
 }
 
@@ -58,8 +63,9 @@ int count_frames(const ModelSpec& spec, const TraceRequest& request) {
   const int n_frames = request.forced ? request.forced->n_frames() : request.max_frames;
   const int n_positions = request.prompt.n_positions();
   if (n_frames > spec.max_positions - n_positions) {
-    fail(ErrorCode::kResourceLimit, "{} positions of prompt and {} frames do not fit the model's window of {}; ask for fewer frames",
-         n_positions, n_frames, spec.max_positions);
+    fail(ErrorCode::kResourceLimit,
+         "{} positions of prompt and {} frames do not fit the model's window of {}; ask for fewer frames", n_positions,
+         n_frames, spec.max_positions);
   }
   return n_frames;
 }
@@ -77,7 +83,8 @@ Trace trace_logits(LoadedModel& model, const TraceRequest& request) {
   trace.codes.n_codebooks = spec.n_codebooks;
   trace.audio_vocab = spec.audio_vocab;
   trace.backbone_width = spec.backbone.width;
-  trace.logits.reserve(static_cast<size_t>(std::min(n_frames, kReservedFrames)) * n_codebooks * static_cast<size_t>(spec.audio_vocab));
+  trace.logits.reserve(static_cast<size_t>(std::min(n_frames, kReservedFrames)) * n_codebooks *
+                       static_cast<size_t>(spec.audio_vocab));
   Recorder recorder(trace);
 
   FrameSampling greedy;
@@ -97,7 +104,9 @@ Trace trace_logits(LoadedModel& model, const TraceRequest& request) {
     frame.sampling = &greedy;
     frame.noise = {0, 0, static_cast<uint32_t>(n)};
     frame.history = trace.codes.ids;
-    if (request.forced) frame.forced = std::span(request.forced->ids).subspan(static_cast<size_t>(n) * n_codebooks, n_codebooks);
+    if (request.forced) {
+      frame.forced = std::span(request.forced->ids).subspan(static_cast<size_t>(n) * n_codebooks, n_codebooks);
+    }
     frame.tap = &recorder;
     frame.out = codes;
     language_model.next_frames({&frame, 1});

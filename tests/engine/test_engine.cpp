@@ -1,5 +1,5 @@
-// Whole utterances on the tiny checkpoints: tokens, prompts, greedy codes and samples equal the goldens; bad requests end
-// in one clear error and leave the engine usable.
+// Whole utterances on the tiny checkpoints: tokens, prompts, greedy codes and samples equal the goldens; bad requests
+// end in one clear error and leave the engine usable.
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -45,15 +45,18 @@ TEST_P(GoldenEngine, GreedyCodesAreTheGoldenOnes) {
     if (ends) {
       expected.resize(expected.size() - n_codebooks);  // the all-zero frame is not speech
     } else {
-      request.max_seconds = static_cast<double>(expected.size() / n_codebooks * static_cast<size_t>(engine_->frame_samples())) /
-                            engine_->sample_rate_hz();
+      request.max_seconds =
+          static_cast<double>(expected.size() / n_codebooks * static_cast<size_t>(engine_->frame_samples())) /
+          engine_->sample_rate_hz();
     }
     const SpeechResult result = engine_->synthesize(request, {});
     EXPECT_EQ(result.codes.ids, expected) << name;
     EXPECT_EQ(result.codes.n_codebooks, engine_->n_codebooks());
     EXPECT_EQ(result.stats.finish_reason, ends ? FinishReason::kEnd : FinishReason::kMaxLength) << name;
-    EXPECT_EQ(result.audio.samples.size(), expected.size() / n_codebooks * static_cast<size_t>(engine_->frame_samples()));
-    EXPECT_EQ(engine_->decode(result.codes).samples, result.audio.samples) << "the codes are those of the samples, bit for bit";
+    EXPECT_EQ(result.audio.samples.size(),
+              expected.size() / n_codebooks * static_cast<size_t>(engine_->frame_samples()));
+    EXPECT_EQ(engine_->decode(result.codes).samples, result.audio.samples)
+        << "the codes are those of the samples, bit for bit";
   }
 }
 
@@ -121,7 +124,8 @@ TEST(EngineEnd, OnlyAFrameOfZeroesInAllCodebooksEnds) {
   const SpeechResult result = engine->synthesize(golden_request(kTinyF, "eos"), {});
   ASSERT_EQ(result.codes.n_frames(), 7);
   const std::vector<int32_t>& ids = result.codes.ids;
-  EXPECT_EQ(std::vector<int32_t>(ids.begin() + 24, ids.begin() + 31), std::vector<int32_t>(7, 0)) << "frame 3, all but the last";
+  EXPECT_EQ(std::vector<int32_t>(ids.begin() + 24, ids.begin() + 31), std::vector<int32_t>(7, 0))
+      << "frame 3, all but the last";
   EXPECT_NE(ids[31], 0);
   EXPECT_EQ(result.stats.finish_reason, FinishReason::kEnd);
 }
@@ -183,7 +187,8 @@ TEST(EngineStatistics, SayWhatHappened) {
   SpeechRequest request = golden_request(kTinyF, "eos");
   request.seed = 99;
   std::vector<SpeechProgress> progress;
-  const SpeechStats stats = engine->synthesize(request, [&](const SpeechProgress& p) { return progress.push_back(p), true; }).stats;
+  const SpeechStats stats =
+      engine->synthesize(request, [&](const SpeechProgress& p) { return progress.push_back(p), true; }).stats;
   EXPECT_EQ(stats.n_prompt_positions, 27);
   EXPECT_EQ(stats.n_frames, 7);
   EXPECT_EQ(stats.n_threads, 1);
@@ -339,7 +344,8 @@ TEST(EngineOpen, ACodecAloneEncodesAndDecodes) {
   Codes codes{std::vector<int32_t>(by_codebook.values.size()), static_cast<int>(by_codebook.dim(0))};
   for (size_t i = 0; i < codes.ids.size(); ++i) {
     const size_t n_frames = static_cast<size_t>(by_codebook.dim(1));
-    codes.ids[i % n_frames * static_cast<size_t>(codes.n_codebooks) + i / n_frames] = static_cast<int32_t>(by_codebook.values[i]);
+    codes.ids[i % n_frames * static_cast<size_t>(codes.n_codebooks) + i / n_frames] =
+        static_cast<int32_t>(by_codebook.values[i]);
   }
   EXPECT_LT(max_difference(engine->decode(codes).samples, golden.at("long.wav").values), 5e-5f);
 

@@ -36,8 +36,8 @@ TEST(InferenceThread, FinishesWhatWaitsBeforeItGoes) {
 
 TEST(InferenceThread, RefusesCallsFromItself) {
   InferenceThread thread;
-  const std::string message = thread.run(
-      [&] { return error_of(ErrorCode::kInvalidArgument, [&] { thread.run([] { return 0; }); }); });
+  const std::string message =
+      thread.run([&] { return error_of(ErrorCode::kInvalidArgument, [&] { thread.run([] { return 0; }); }); });
   EXPECT_TRUE(contains(message, "progress callback"));
 }
 

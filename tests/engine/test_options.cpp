@@ -15,8 +15,12 @@ std::string quantize_error(const std::string& text) {
 TEST(Quantize, OneTypeIsForBothParts) {
   EXPECT_FALSE(parse_quantize("").backbone);
   EXPECT_FALSE(parse_quantize("").depth);
-  for (const auto& [text, type] : {std::pair{"q8_0", WeightType::kQ8_0}, {"q6_K", WeightType::kQ6_K}, {"q5_K", WeightType::kQ5_K},
-                                   {"q4_K", WeightType::kQ4_K}, {"q4_0", WeightType::kQ4_0}, {"Q4_k", WeightType::kQ4_K}}) {
+  for (const auto& [text, type] : {std::pair{"q8_0", WeightType::kQ8_0},
+                                   {"q6_K", WeightType::kQ6_K},
+                                   {"q5_K", WeightType::kQ5_K},
+                                   {"q4_K", WeightType::kQ4_K},
+                                   {"q4_0", WeightType::kQ4_0},
+                                   {"Q4_k", WeightType::kQ4_K}}) {
     EXPECT_EQ(parse_quantize(text).backbone, type) << text;
     EXPECT_EQ(parse_quantize(text).depth, type) << text;
   }
@@ -73,7 +77,8 @@ int64_t count_in_file(const std::string& name, const std::string& left_out) {
 }
 
 TEST(Dtype, TablesThatAreOneAreCountedOnce) {
-  for (const auto& [name, left_out] : {std::pair{"csm-tiny-a", ""}, {"csm-tiny-b", ""}, {"csm-tiny-f/hf-f32", kDepthAudioTable}}) {
+  for (const auto& [name, left_out] :
+       {std::pair{"csm-tiny-a", ""}, {"csm-tiny-b", ""}, {"csm-tiny-f/hf-f32", kDepthAudioTable}}) {
     EXPECT_EQ(count_language_model_weights(*tiny_checkpoint(name)), count_in_file(name, left_out)) << name;
   }
 }
@@ -116,7 +121,9 @@ TEST(Request, TextMustSaySomething) {
 }
 
 TEST(Request, TurnsAreChecked) {
-  const auto with = [](const Turn& turn) { return request_error([&](SpeechRequest& r) { r.context = {Turn{0, "fine", {}, {}}, turn}; }); };
+  const auto with = [](const Turn& turn) {
+    return request_error([&](SpeechRequest& r) { r.context = {Turn{0, "fine", {}, {}}, turn}; });
+  };
   EXPECT_TRUE(contains(with({0, "\xC0", {}, {}}), "the text of context turn 2"));
   EXPECT_TRUE(contains(with({0, "x", Audio{{0.1f}, 24'000}, Codes{{1, 2}, 2}}), "both audio and codes"));
   EXPECT_TRUE(contains(with({0, "x", Audio{{}, 24'000}, {}}), "turn 2 has no samples"));
@@ -126,7 +133,8 @@ TEST(Request, TurnsAreChecked) {
 }
 
 TEST(Request, NumbersAreChecked) {
-  for (const double seconds : {0.0, -1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+  for (const double seconds :
+       {0.0, -1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     EXPECT_TRUE(contains(request_error([&](SpeechRequest& r) { r.max_seconds = seconds; }), "max-seconds"));
   }
   EXPECT_TRUE(contains(request_error([](SpeechRequest& r) { r.min_frames = -1; }), "min-frames"));
@@ -175,10 +183,13 @@ TEST(FrameLimit, SaysWhatDoesNotFit) {
   EXPECT_TRUE(contains(long_text, "53000 positions (52990 tokens of text, 10 positions of context)")) << long_text;
   EXPECT_TRUE(contains(long_text, "window has 200")) << long_text;
   EXPECT_TRUE(contains(long_text, "shorten the text")) << long_text;
-  EXPECT_TRUE(contains(message(188, 20), "leaves 12 frames of speech (1.0 s), 13 (1.0 s) are needed; shorten the context"));
+  EXPECT_TRUE(
+      contains(message(188, 20), "leaves 12 frames of speech (1.0 s), 13 (1.0 s) are needed; shorten the context"));
   EXPECT_TRUE(contains(message(200, 20), "leaves 0 frames"));
   request.max_seconds = 14.5;
-  EXPECT_TRUE(contains(message(20, 20), "leaves 180 frames of speech (14.4 s), 181 (14.5 s) are needed; shorten the text or lower max-seconds"));
+  EXPECT_TRUE(
+      contains(message(20, 20),
+               "leaves 180 frames of speech (14.4 s), 181 (14.5 s) are needed; shorten the text or lower max-seconds"));
   request.max_seconds = 1e300;
   message(20, 20);
 }

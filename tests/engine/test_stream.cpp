@@ -112,7 +112,8 @@ TEST(Stream, OutlivesTheLastReferenceToItsEngine) {
 TEST(Stream, ASlowListenerHoldsUpNobody) {
   const auto engine = open_tiny("csm-tiny-f/hf-f32");
   const auto unread = engine->start(sampled("Hello.", 8));
-  EXPECT_EQ(engine->synthesize(sampled("Hello.", 1), {}).codes.n_frames(), 12) << "comes after the stream that nobody reads";
+  EXPECT_EQ(engine->synthesize(sampled("Hello.", 1), {}).codes.n_frames(), 12)
+      << "comes after the stream that nobody reads";
   EXPECT_EQ(drain(*unread, engine->frame_samples()).size(), 100u * 1920u);
 }
 
@@ -142,7 +143,8 @@ TEST(Progress, WhatItThrowsComesOutAndHarmsNothing) {
   const auto engine = open_tiny("csm-tiny-f/hf-f32");
   const SpeechRequest request = sampled("Hello.", 1);
   const SpeechResult before = engine->synthesize(request, {});
-  EXPECT_THROW(engine->synthesize(request, [](const SpeechProgress&) -> bool { throw std::domain_error("mine"); }), std::domain_error);
+  EXPECT_THROW(engine->synthesize(request, [](const SpeechProgress&) -> bool { throw std::domain_error("mine"); }),
+               std::domain_error);
   EXPECT_EQ(engine->synthesize(request, {}).audio.samples, before.audio.samples);
 }
 
