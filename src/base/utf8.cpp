@@ -21,6 +21,8 @@ size_t sequence_length(std::string_view text) {
   return length;
 }
 
+constexpr unsigned char kLeadBits[] = {0x7F, 0x1F, 0x0F, 0x07};  // of the value, by length - 1
+
 }  // namespace
 
 size_t first_invalid_utf8(std::string_view text) {
@@ -36,7 +38,6 @@ char32_t next_code_point(std::string_view text, size_t& position) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[position + i]); };
   const unsigned char lead = byte(0);
   const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  static constexpr unsigned char kLeadBits[] = {0x7F, 0x1F, 0x0F, 0x07};
   char32_t code_point = lead & kLeadBits[length - 1];
   for (size_t i = 1; i < length; ++i) code_point = (code_point << 6) | (byte(i) & 0x3Fu);
   position += length;

@@ -100,7 +100,8 @@ void check_plain_byte_level(const json& model, const std::string& where) {
   if (type != "BPE" && !old_form) unsupported(where, "model.type", "\"BPE\"", type);
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const json& value = value_of(model, key);
-    if (!value.is_null() && value != "") unsupported(where, fmt::format("model.{}", key), "null", value);
+    const bool blank = value.is_string() && value.get_ref<const std::string&>().empty();
+    if (!value.is_null() && !blank) unsupported(where, fmt::format("model.{}", key), "null", value);
   }
   const json& dropout = value_of(model, "dropout");
   if (!dropout.is_null() && dropout != 0) unsupported(where, "model.dropout", "null", dropout);
