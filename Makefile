@@ -36,17 +36,17 @@ asan tsan: setup
 
 # Searches for new failing inputs for FUZZ_SECONDS per target, with libFuzzer.
 fuzz:
-	@scripts/setup clang
+	@scripts/setup --clang
 	@scripts/build clang-fuzz fuzz_targets
 	@scripts/fuzz $(FUZZ_SECONDS)
 
 tidy:
-	@scripts/setup clang
+	@scripts/setup --clang
 	@scripts/build dev all
 	@run-clang-tidy -quiet -p build-dev '/(src|apps|include|examples)/.*'
 
 format:
-	@scripts/setup clang
+	@scripts/setup --clang
 	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
 
 ci:

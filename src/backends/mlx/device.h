@@ -15,7 +15,7 @@
 
 #include <mlx/mlx.h>
 
-#include "csm/error.h"
+#include <csm/error.h>
 #include "model/backend.h"
 
 namespace csm::mlx_backend {
