@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include "output.h"
+
 namespace csm::app {
 namespace {
 
@@ -153,7 +155,9 @@ std::string model_or_bundled(const std::string& model) {
 std::shared_ptr<Engine> open_engine(EngineOptions options) {
   options.model = model_or_bundled(options.model);
   check_usage([&] { options.validate(); });
-  return Engine::open(options);
+  std::shared_ptr<Engine> engine = Engine::open(options);
+  for (const std::string& note : engine->notes()) fmt::print(stderr, "csm: {}\n", printable(note));
+  return engine;
 }
 
 SamplingOptions SamplingFlags::backbone(SamplingOptions defaults) const {

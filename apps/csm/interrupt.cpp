@@ -10,15 +10,22 @@ namespace {
 
 volatile std::sig_atomic_t g_holds = 0;
 volatile std::sig_atomic_t g_signal = 0;
+volatile std::sig_atomic_t g_progress_line = 0;
+
+void write_line(const char* line, size_t n_bytes) {
+  const ssize_t ignored = ::write(STDERR_FILENO, line, n_bytes);
+  (void)ignored;
+}
 
 extern "C" void handle_signal(int signal) {
   if (g_holds > 0 && g_signal == 0) {
     g_signal = signal;
     return;
   }
+  constexpr char kErase[] = "\r\x1b[K";
   constexpr char kLine[] = "csm: error: interrupted\n";
-  const ssize_t ignored = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
-  (void)ignored;
+  if (g_progress_line != 0) write_line(kErase, sizeof kErase - 1);
+  write_line(kLine, sizeof kLine - 1);
   ::_exit(128 + signal);
 }
 
@@ -33,6 +40,8 @@ void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_DFL);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then is a failed write, reported like a full disk
 }
+
+void note_progress_line(bool drawn) { g_progress_line = drawn ? 1 : 0; }
 
 bool interrupted() { return g_signal != 0; }
 

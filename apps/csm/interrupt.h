@@ -9,6 +9,9 @@ namespace csm::app {
 // SIGINT and SIGTERM as above; SIGPIPE ends the program quietly even where the parent had it ignored.
 void install_signal_handlers();
 
+// Tells the handler that the cursor stands at the end of a progress line, which its own line must replace.
+void note_progress_line(bool drawn);
+
 bool interrupted();
 
 // Throws csm::Error kCancelled once a signal has arrived.

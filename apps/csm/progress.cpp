@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "interrupt.h"
 #include "output.h"
 
 namespace csm::app {
@@ -23,6 +24,7 @@ void Progress::show(const std::string& text) {
   fmt::print(stderr, "\r\x1b[K{}", printable(text));
   std::fflush(stderr);
   drawn_ = true;
+  note_progress_line(true);
 }
 
 void Progress::speech(double audio_seconds, double elapsed_seconds) {
@@ -38,6 +40,7 @@ void Progress::clear() {
   std::fputs("\r\x1b[K", stderr);
   std::fflush(stderr);
   drawn_ = false;
+  note_progress_line(false);
 }
 
 }  // namespace csm::app

@@ -89,13 +89,18 @@ TEST_F(Look, TokenizeReadsStandardInputAndFiles) {
   EXPECT_NE(ids.err.find(std::to_string(typed.json().at("ids_bos_eos").at(0).get<int>()) + " "), std::string::npos);
 }
 
-TEST_F(Look, TokenizeNeedsNoWeights) {
-  write_file("config.json", read_file(data("ckpt/nano/config.json")));
-  write_file("tokenizer.json", read_file(data("ckpt/nano/tokenizer.json")));
+TEST_F(Look, TokenizeRefusesWhatIsNoText) {
   EXPECT_TRUE(fails_with(run({"tokenize", "caf\xC3", "--model", demo_model()}), 1, "UTF-8"));
   EXPECT_TRUE(fails_with(run({"tokenize", "--model", demo_model()}), 2, "tokenized"));
-  const Outcome outcome = run({"tokenize", "Hi", "--json", "--model", data("ckpt/nano")});
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(Look, TokenizeChecksNoWeights) {
+  write_file("config.json", read_file(data("ckpt/nano/config.json")));
+  write_file("tokenizer.json", read_file(data("ckpt/nano/tokenizer.json")));
+  write_file("model.safetensors", read_file(data("malformed/model/weights_nan/model.safetensors")));
+  const Outcome alone = run({"tokenize", "Hi", "--json", "--model", path("")});
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  EXPECT_EQ(alone.out, run({"tokenize", "Hi", "--json", "--model", data("ckpt/nano")}).out);
 }
 
 }  // namespace
