@@ -96,13 +96,12 @@ TEST(Synthetic, ScalesKeepActivationsNearUnitSize) {
     EXPECT_NEAR(deviation_of(values), deviation, 0.1 * deviation) << name;
   };
   expect("backbone_model.layers.3.self_attn.k_proj.weight", 0, 1 / std::sqrt(2048.0));
-  expect("depth_decoder.model.layers.0.mlp.down_proj.weight", 0, 1 / std::sqrt(8192.0));
-  expect("lm_head.weight", 0, 1 / std::sqrt(2048.0));
+  expect("depth_decoder.model.layers.0.self_attn.v_proj.weight", 0, 1 / std::sqrt(1024.0));
   expect("backbone_model.norm.weight", 1, 0.05);
-  expect("decoder.layers.0.conv.weight", 0, 1 / std::sqrt(512.0 * 7));
-  expect("decoder.layers.2.conv.weight", 0, 1 / std::sqrt(1024.0 * 2));  // two taps of each channel meet
+  expect("decoder.layers.8.conv.weight", 0, 1 / std::sqrt(256.0 * 2));  // two taps of each channel meet
+  expect("decoder.layers.6.block.1.conv.weight", 0, 1 / std::sqrt(256.0 * 3));
   expect("encoder.layers.3.conv.weight", 0, 1 / std::sqrt(64.0 * 8));
-  expect("decoder_transformer.layers.7.mlp.fc1.weight", 0, 1 / std::sqrt(512.0));
+  expect("decoder_transformer.layers.7.self_attn.q_proj.weight", 0, 1 / std::sqrt(512.0));
 }
 
 TEST(Synthetic, UsageCountsOfCodebooksArePositive) {
@@ -165,7 +164,7 @@ uint64_t resident_bytes() {
 // The peak memory of `csm bench` means something only if what was made for loading does not stay.
 TEST(Synthetic, DroppedTensorsGoBackToTheSystem) {
   const auto checkpoint = make_synthetic_checkpoint("csm-1b", DType::kF16);
-  const TensorInfo& large = checkpoint->tensor("backbone_model.layers.0.mlp.gate_proj.weight");
+  const TensorInfo& large = checkpoint->tensor("backbone_model.layers.0.self_attn.q_proj.weight");
   const TensorInfo& small = checkpoint->tensor("backbone_model.norm.weight");
   small.fetch();
   const uint64_t before = resident_bytes();
