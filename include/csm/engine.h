@@ -18,7 +18,7 @@ namespace csm {
 
 struct EngineOptions {
   std::string model;             // directory or file of a checkpoint
-  std::string backend = "auto";  // "auto", "ggml"
+  std::string backend = "auto";  // "auto" (the first that starts), "ggml" or "mlx"
   std::string device = "auto";   // "auto", "cpu", or a device name as `csm doctor` lists it
   int n_threads = 0;             // 0 = physical cores
   // Arithmetic type of matrices: "auto", "f32", "f16", "bf16". auto = f32 while that takes at most 1 GB, else as stored.
@@ -86,6 +86,9 @@ class Engine {
   virtual int frame_samples() const = 0;
   virtual bool has_language_model() const = 0;  // false: a codec-only checkpoint
   virtual int n_threads() const = 0;
+  virtual std::string backend() const = 0;  // "ggml" or "mlx": which one was chosen
+  // What went otherwise than asked when the model was opened, one line each: another backend took over.
+  virtual std::vector<std::string> notes() const = 0;
   virtual SamplingOptions default_backbone_sampling() const = 0;
   virtual SamplingOptions default_depth_sampling() const = 0;
 

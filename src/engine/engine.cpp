@@ -5,6 +5,7 @@
 
 #include "backends/registry.h"
 #include "base/fail.h"
+#include "engine/backend_choice.h"
 #include "engine/conversation.h"
 #include "engine/inference_thread.h"
 #include "engine/options.h"
@@ -53,6 +54,8 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
   int frame_samples() const override { return model_.spec.codec.frame_samples(); }
   bool has_language_model() const override { return model_.spec.has_language_model; }
   int n_threads() const override { return model_.n_threads; }
+  std::string backend() const override { return model_.backend->name(); }
+  std::vector<std::string> notes() const override { return model_.notes; }
   SamplingOptions default_backbone_sampling() const override { return model_.spec.backbone_sampling; }
   SamplingOptions default_depth_sampling() const override { return model_.spec.depth_sampling; }
 
@@ -101,11 +104,16 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
     const std::shared_ptr<const Checkpoint> checkpoint = load_checkpoint(model.files);
     model.spec = checkpoint->spec();
     if (!model.files.tokenizer.empty()) model.tokenizer = load_tokenizer(model.files);
-    model.backend = make_backend(options.backend);
     const BackendOptions choice = backend_options(options, *checkpoint);
+    const auto load_with = [&](Backend& backend) {
+      model.language_model.reset();
+      if (model.spec.has_language_model) model.language_model = backend.load_language_model(checkpoint, choice);
+      model.codec = backend.load_codec(checkpoint, choice);
+    };
+    const bool is_free = options.backend == "auto" && !backend_names().empty();
+    const std::vector<std::string> names = is_free ? backend_names() : std::vector<std::string>{options.backend};
+    model.backend = open_first_backend(names, load_with, model.notes);
     model.n_threads = choice.n_threads > 0 ? choice.n_threads : model.backend->default_threads();
-    if (model.spec.has_language_model) model.language_model = model.backend->load_language_model(checkpoint, choice);
-    model.codec = model.backend->load_codec(checkpoint, choice);
     model_ = std::move(model);
   }
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/loader.h"
 #include "model/backend.h"
@@ -21,6 +22,7 @@ struct LoadedModel {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<LanguageModel> language_model;  // null: a codec alone
   std::unique_ptr<Codec> codec;
+  std::vector<std::string> notes;  // what went otherwise than asked, one line each
 
   // Codes per frame: those that the language model speaks, or all of a codec that is alone.
   int n_codebooks() const { return spec.has_language_model ? spec.n_codebooks : spec.codec.n_codebooks; }

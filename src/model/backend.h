@@ -40,6 +40,9 @@ class Backend {
   virtual std::vector<DeviceInfo> devices() const = 0;
   virtual std::vector<std::string> cpu_features() const = 0;
   virtual int default_threads() const = 0;  // physical cores
+  // True: graphs are planned once and run many times, so that a frame in steady state allocates nothing. False: arrays are lazy, and
+  // every frame makes its graph anew.
+  virtual bool plans_graphs() const { return true; }
   // The checkpoint must outlive neither: what is needed of it is kept by reference count.
   virtual std::unique_ptr<LanguageModel> load_language_model(std::shared_ptr<const Checkpoint> checkpoint,
                                                              const BackendOptions& options) = 0;

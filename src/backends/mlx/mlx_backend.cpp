@@ -18,6 +18,7 @@ class MlxBackend final : public Backend {
   std::vector<std::string> cpu_features() const override { return {}; }
   // MLX computes on one thread for each stream, and an engine has one stream.
   int default_threads() const override { return 1; }
+  bool plans_graphs() const override { return false; }
 
   std::unique_ptr<LanguageModel> load_language_model(std::shared_ptr<const Checkpoint> checkpoint,
                                                      const BackendOptions& options) override {
