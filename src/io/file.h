@@ -31,6 +31,10 @@ class MappedFile {
   size_t size_;
 };
 
+// Lets go of the whole pages within bytes of a MappedFile: they no longer count as this process's memory, and come back from the file
+// when they are read again.
+void release_pages(std::span<const std::byte> bytes);
+
 // A file that is written beside its final name and renamed by commit(); without commit() nothing is left. A target that exists
 // and is not a regular file (a device, a pipe) is written in place. Every failed write is a kIo error with the reason.
 class AtomicFile {

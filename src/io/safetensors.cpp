@@ -134,11 +134,12 @@ std::map<std::string, std::string> read_metadata(const json& header, const std::
   return metadata;
 }
 
-TensorBytes fetch_aligned(std::span<const std::byte> data, const std::shared_ptr<const void>& owner, size_t element_bytes) {
-  if (reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0) return {data, owner};
+TensorBytes fetch_aligned(std::span<const std::byte> data, const std::shared_ptr<const void>& owner, size_t element_bytes,
+                          bool is_mapped) {
+  if (reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0) return {data, owner, is_mapped};
   const std::shared_ptr<std::byte[]> copy(new std::byte[data.size()]);
   std::memcpy(copy.get(), data.data(), data.size());
-  return {{copy.get(), data.size()}, copy};
+  return {{copy.get(), data.size()}, copy, false};
 }
 
 // Data must follow each other without holes to the last byte, as the format demands.
@@ -176,10 +177,8 @@ std::string padded_header(const std::vector<const TensorToWrite*>& order, const 
   return text;
 }
 
-}  // namespace
-
-std::vector<TensorInfo> read_safetensors_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                               const std::string& where) {
+std::vector<TensorInfo> read_bytes(std::span<const std::byte> bytes, const std::shared_ptr<const void>& owner,
+                                   const std::string& where, bool is_mapped) {
   uint64_t data_bytes = 0;
   const json header = read_header(bytes, where, data_bytes);
   (void)read_metadata(header, where);
@@ -195,17 +194,24 @@ std::vector<TensorInfo> read_safetensors_bytes(std::span<const std::byte> bytes,
   std::vector<TensorInfo> tensors;
   for (Entry& entry : entries) {
     const auto view = data.subspan(static_cast<size_t>(entry.begin), static_cast<size_t>(entry.end - entry.begin));
-    entry.info.fetch = [view, owner, element_bytes = size_of(entry.info.type)] {
-      return fetch_aligned(view, owner, element_bytes);
+    entry.info.fetch = [view, owner, element_bytes = size_of(entry.info.type), is_mapped] {
+      return fetch_aligned(view, owner, element_bytes, is_mapped);
     };
     tensors.push_back(std::move(entry.info));
   }
   return tensors;
 }
 
+}  // namespace
+
+std::vector<TensorInfo> read_safetensors_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                               const std::string& where) {
+  return read_bytes(bytes, owner, where, false);
+}
+
 std::vector<TensorInfo> read_safetensors(const std::string& path) {
   const auto file = MappedFile::open(path);
-  return read_safetensors_bytes(file->bytes(), file, path);
+  return read_bytes(file->bytes(), file, path, true);
 }
 
 std::map<std::string, std::string> read_safetensors_metadata(const std::string& path) {

@@ -56,6 +56,37 @@ bool exponents_below(const std::byte* source, size_t n, T mask) {
   return true;
 }
 
+// How a quantised type lies in memory, as in ggml: blocks of so many elements and bytes, with f16 scales at two offsets (equal when
+// there is one).
+struct BlockFormat {
+  DType type;
+  const char* name;
+  size_t n_elements;
+  size_t n_bytes;
+  size_t scale_offsets[2];
+};
+constexpr BlockFormat kBlockFormats[] = {
+    {DType::kQ8_0, "Q8_0", 32, 34, {0, 0}},    {DType::kQ6_K, "Q6_K", 256, 210, {208, 208}},
+    {DType::kQ5_K, "Q5_K", 256, 176, {0, 2}},  {DType::kQ4_K, "Q4_K", 256, 144, {0, 2}},
+    {DType::kQ4_0, "Q4_0", 32, 18, {0, 0}},    {DType::kIQ4_NL, "IQ4_NL", 32, 18, {0, 0}},
+};
+
+const BlockFormat* find_format(DType type) {
+  for (const BlockFormat& format : kBlockFormats) {
+    if (format.type == type) return &format;
+  }
+  return nullptr;
+}
+
+bool scales_are_finite(const BlockFormat& format, const std::byte* source, size_t n) {
+  for (size_t block = 0; block < n / format.n_elements; ++block) {
+    for (const size_t offset : format.scale_offsets) {
+      if (!exponents_below<uint16_t>(source + block * format.n_bytes + offset, 1, uint16_t{0x7C00u})) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 size_t size_of(DType type) {
@@ -70,8 +101,8 @@ size_t size_of(DType type) {
     case DType::kI8:
     case DType::kU8:
     case DType::kBool: return 1;
+    default: fail(ErrorCode::kInternal, "type {} has no size of one element", to_string(type));
   }
-  fail(ErrorCode::kInternal, "unknown tensor type {}", static_cast<int>(type));
 }
 
 const char* to_string(DType type) {
@@ -86,12 +117,30 @@ const char* to_string(DType type) {
     case DType::kI8: return "I8";
     case DType::kU8: return "U8";
     case DType::kBool: return "BOOL";
+    default: break;
   }
+  if (const BlockFormat* format = find_format(type)) return format->name;
   fail(ErrorCode::kInternal, "unknown tensor type {}", static_cast<int>(type));
 }
 
 bool is_floating(DType type) {
   return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+}
+
+bool is_quantised(DType type) { return find_format(type) != nullptr; }
+
+size_t block_elements(DType type) {
+  const BlockFormat* format = find_format(type);
+  return format != nullptr ? format->n_elements : 1;
+}
+
+size_t block_bytes(DType type) {
+  const BlockFormat* format = find_format(type);
+  return format != nullptr ? format->n_bytes : size_of(type);
+}
+
+size_t bytes_of_row(DType type, int64_t n_elements) {
+  return static_cast<size_t>(n_elements) / block_elements(type) * block_bytes(type);
 }
 
 int64_t TensorInfo::n_elements() const {
@@ -102,7 +151,7 @@ int64_t TensorInfo::n_elements() const {
   return n;
 }
 
-size_t TensorInfo::n_bytes() const { return static_cast<size_t>(n_elements()) * size_of(type); }
+size_t TensorInfo::n_bytes() const { return bytes_of_row(type, n_elements()); }
 
 std::string TensorInfo::describe() const {
   std::string text = std::string(to_string(type)) + " [";
@@ -123,6 +172,7 @@ void widen_to_f32(DType type, const std::byte* source, size_t n, float* out) {
     case DType::kI8: return cast_all<int8_t>(source, n, out);
     case DType::kU8:
     case DType::kBool: return cast_all<uint8_t>(source, n, out);
+    default: fail(ErrorCode::kInternal, "weights of type {} cannot be widened here", to_string(type));
   }
 }
 
@@ -155,8 +205,10 @@ bool all_finite(DType type, const std::byte* source, size_t n) {
     case DType::kF32: return exponents_below<uint32_t>(source, n, 0x7F800000u);
     case DType::kF16: return exponents_below<uint16_t>(source, n, 0x7C00u);
     case DType::kBF16: return exponents_below<uint16_t>(source, n, 0x7F80u);
-    default: return true;
+    default: break;
   }
+  const BlockFormat* format = find_format(type);
+  return format == nullptr || scales_are_finite(*format, source, n);
 }
 
 }  // namespace csm

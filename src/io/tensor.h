@@ -14,15 +14,21 @@
 
 namespace csm {
 
-enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool };
+// The types of safetensors files, then the quantised ones of ggml: blocks of elements along a row that share their scales.
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0, kIQ4_NL };
 
-size_t size_of(DType type);
-const char* to_string(DType type);   // the safetensors spelling: "F32", "BF16", ...
+size_t size_of(DType type);          // of one element; throws kInternal for a quantised type, which has none
+const char* to_string(DType type);   // the spelling of safetensors and ggml: "F32", "BF16", "Q4_K", ...
 bool is_floating(DType type);
+bool is_quantised(DType type);
+size_t block_elements(DType type);   // 1 for types that are not quantised
+size_t block_bytes(DType type);
+size_t bytes_of_row(DType type, int64_t n_elements);  // n_elements is a multiple of block_elements
 
 struct TensorBytes {
   std::span<const std::byte> data;
   std::shared_ptr<const void> owner;  // keeps data alive; null when the source itself does
+  bool is_mapped = false;             // data lies in a MappedFile, so that release_pages (io/file.h) may be called on it
 };
 
 // One tensor of a source. fetch() gives its bytes: a view into a mapping (free), or freshly generated memory.
@@ -37,14 +43,14 @@ struct TensorInfo {
   std::string describe() const;  // "F32 [2051, 16]"
 };
 
-// Widens n elements (F64, F32, F16, BF16 and the integer types) to float32.
+// Widens n elements (F64, F32, F16, BF16 and the integer types) to float32. Quantised types: kInternal, a backend reads them.
 void widen_to_f32(DType type, const std::byte* source, size_t n, float* out);
 float f16_to_f32(uint16_t bits);
 float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);   // round to nearest even
 uint16_t f32_to_bf16(float value);  // round to nearest even
 
-// True when all of n floating point elements are finite.
+// True when all of n elements are finite: floating point ones themselves, quantised ones by the scales of their blocks.
 bool all_finite(DType type, const std::byte* source, size_t n);
 
 }  // namespace csm
