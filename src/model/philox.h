@@ -10,19 +10,20 @@
 
 namespace csm {
 
+inline constexpr uint64_t kPhiloxMultiplierA = 0xD2511F53u;
+inline constexpr uint64_t kPhiloxMultiplierB = 0xCD9E8D57u;
+inline constexpr uint32_t kPhiloxKeyStepA = 0x9E3779B9u;  // golden ratio
+inline constexpr uint32_t kPhiloxKeyStepB = 0xBB67AE85u;  // sqrt(3) - 1
+inline constexpr int kPhiloxRounds = 10;
+
 inline std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  constexpr uint64_t kMultiplierA = 0xD2511F53u;
-  constexpr uint64_t kMultiplierB = 0xCD9E8D57u;
-  constexpr uint32_t kKeyStepA = 0x9E3779B9u;  // golden ratio
-  constexpr uint32_t kKeyStepB = 0xBB67AE85u;  // sqrt(3) - 1
-  constexpr int kRounds = 10;
-  for (int round = 0; round < kRounds; ++round) {
-    const uint64_t a = kMultiplierA * counter[0];
-    const uint64_t b = kMultiplierB * counter[2];
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const uint64_t a = kPhiloxMultiplierA * counter[0];
+    const uint64_t b = kPhiloxMultiplierB * counter[2];
     counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(b),
                static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(a)};
-    key[0] += kKeyStepA;
-    key[1] += kKeyStepB;
+    key[0] += kPhiloxKeyStepA;
+    key[1] += kPhiloxKeyStepB;
   }
   return counter;
 }

@@ -16,6 +16,7 @@ constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr double kMinTemperature = 1e-6;
 constexpr double kMaxTemperature = 100;
 constexpr double kMaxPenalty = 1e6;
+constexpr double kTwoToMinus32 = 1.0 / 4294967296.0;
 
 void check_range(const char* what, const char* field, double value, double min, double max, const char* note) {
   if (value >= min && value <= max) return;
@@ -150,7 +151,6 @@ void SamplingOptions::validate(const char* what) const {
 float gumbel_noise(const NoiseKey& key, uint32_t codebook, uint32_t id) {
   const auto words = philox4x32_10({key.stream, key.frame, codebook, id},
                                    {static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32)});
-  constexpr double kTwoToMinus32 = 1.0 / 4294967296.0;
   const double u = (static_cast<double>(words[0]) + 0.5) * kTwoToMinus32;  // never 0 nor 1: both logarithms are finite
   return static_cast<float>(-std::log(-std::log(u)));
 }
