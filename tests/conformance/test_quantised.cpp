@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "backends/registry.h"
+#include "csm/error.h"
 #include "engine/loader.h"
 #include "golden/golden.h"
 
