@@ -48,8 +48,10 @@ void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free
 namespace csm::test {
 namespace {
 
-// Odd shapes and a window of 9 steps; 8 layers and a window of 16; a trained model with products large enough for all threads.
-const std::string kModels[] = {kData + "/ckpt/csm-tiny-b", kData + "/ckpt/mimi-tiny-c", std::string(CSM_MODELS_DIR) + "/demo"};
+// Odd shapes and a window of 9 steps; 8 layers and a window of 16; a trained model with products large enough for all
+// threads.
+const std::string kModels[] = {kData + "/ckpt/csm-tiny-b", kData + "/ckpt/mimi-tiny-c",
+                               std::string(CSM_MODELS_DIR) + "/demo"};
 
 class CodecLaws : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
@@ -126,8 +128,9 @@ TEST_P(CodecLaws, DecodedSamplesDoNotDependOnChunks) {
     std::vector<float> samples;
     for (int first = 0; first < n_frames();) {
       const int n = seed == 0 ? 1 : std::min(n_frames() - first, static_cast<int>(random() % 6));
-      decoder->push(std::span(codes).subspan(static_cast<size_t>(first * n_codebooks()), static_cast<size_t>(n * n_codebooks())),
-                    n_codebooks(), samples);
+      decoder->push(
+          std::span(codes).subspan(static_cast<size_t>(first * n_codebooks()), static_cast<size_t>(n * n_codebooks())),
+          n_codebooks(), samples);
       first += n;
     }
     EXPECT_EQ(samples, whole) << seed;
@@ -233,7 +236,8 @@ TEST_P(CodecLaws, BadCodesLeaveTheDecoderUnharmed) {
   std::vector<float> samples;
   decoder->push(std::span(codes).first(2 * n), n_codebooks(), samples);
   const std::vector<float> before = samples;
-  for (const int32_t bad : {-1, spec().codebook_size, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min()}) {
+  for (const int32_t bad :
+       {-1, spec().codebook_size, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min()}) {
     std::vector<int32_t> frames(codes.begin(), codes.begin() + static_cast<std::ptrdiff_t>(3 * n));
     frames.back() = bad;
     expect_invalid([&] { decoder->push(frames, n_codebooks(), samples); });
@@ -252,7 +256,8 @@ TEST_P(CodecLaws, BadSamplesLeaveTheEncoderUnharmed) {
   const auto encoder = codec_->new_encoder();
   std::vector<int32_t> codes;
   encoder->push(std::span(samples).first(frame_samples() + 5), codes);
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
     std::vector<float> spoilt = samples;
     spoilt.back() = bad;
     expect_invalid([&] { encoder->push(spoilt, codes); });
@@ -304,10 +309,12 @@ std::string test_name(const ::testing::TestParamInfo<std::tuple<std::string, std
   return std::get<0>(info.param) + "_" + model;
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, CodecLaws, ::testing::Combine(::testing::ValuesIn(backend_names()), ::testing::ValuesIn(kModels)),
+INSTANTIATE_TEST_SUITE_P(Backends, CodecLaws,
+                         ::testing::Combine(::testing::ValuesIn(backend_names()), ::testing::ValuesIn(kModels)),
                          test_name);
 
-// The trained model: a buzz through the codec and back comes and goes as it did (its loudness is that of speech the model knows).
+// The trained model: a buzz through the codec and back comes and goes as it did (its loudness is that of speech the
+// model knows).
 class TrainedCodec : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(TrainedCodec, RoundTripKeepsTheEnvelope) {
@@ -320,7 +327,8 @@ TEST_P(TrainedCodec, RoundTripKeepsTheEnvelope) {
     const double t = static_cast<double>(i) / 24000;
     const double loudness = std::fmod(t, 0.5) < 0.25 ? 0.3 : 0.01;
     double value = 0;
-    for (int harmonic = 1; harmonic < 12; ++harmonic) value += std::sin(2 * 3.141592653589793 * 130 * harmonic * t) / harmonic;
+    for (int harmonic = 1; harmonic < 12; ++harmonic)
+      value += std::sin(2 * 3.141592653589793 * 130 * harmonic * t) / harmonic;
     samples[i] = static_cast<float>(loudness * value);
   }
   std::vector<int32_t> codes;

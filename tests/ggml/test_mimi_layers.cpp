@@ -1,4 +1,5 @@
-// Parts of Mimi that the goldens reach only by way of whole streams: the ELU, the ring's mask, windows over memory that overlaps.
+// Parts of Mimi that the goldens reach only by way of whole streams: the ELU, the ring's mask, windows over memory that
+// overlaps.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +17,8 @@ std::vector<float> run_elu(const std::vector<float>& values, int n_threads, bool
   Graph graph(Device::open("cpu", n_threads), 16);
   const auto n = static_cast<int64_t>(values.size());
   ggml_tensor* x = graph.input(GGML_TYPE_F32, n);
-  ggml_tensor* y = in_place ? cpu_elu_into(graph.context(), graph.input(GGML_TYPE_F32, n), x) : cpu_elu(graph.context(), x);
+  ggml_tensor* y =
+      in_place ? cpu_elu_into(graph.context(), graph.input(GGML_TYPE_F32, n), x) : cpu_elu(graph.context(), x);
   graph.output(y);
   graph.allocate();
   graph.set(x, std::span<const float>(values));
@@ -30,7 +32,8 @@ TEST(Elu, IsExpm1BelowZero) {
   std::vector<float> values;
   for (double x = -100; x < -1e-37; x *= 0.999) values.push_back(static_cast<float>(x));
   for (double x = -12; x < 4; x += 0.0017) values.push_back(static_cast<float>(x));
-  for (const float x : {0.0f, -0.0f, 1e30f, -1e30f, -std::numeric_limits<float>::infinity(), 1e-40f, -1e-40f}) values.push_back(x);
+  for (const float x : {0.0f, -0.0f, 1e30f, -1e30f, -std::numeric_limits<float>::infinity(), 1e-40f, -1e-40f})
+    values.push_back(x);
   const std::vector<float> result = run_elu(values, 1, false);
   for (size_t i = 0; i < values.size(); ++i) {
     const double expected = values[i] > 0 ? static_cast<double>(values[i]) : std::expm1(static_cast<double>(values[i]));
@@ -115,7 +118,8 @@ TEST(SlidingWindows, OverlapInMemory) {
     for (int64_t o = 0; o < 3; ++o) {
       float sum = 0;
       for (int64_t i = 0; i < kChannels * kKernel; ++i) {
-        sum += weights[static_cast<size_t>(o * kChannels * kKernel + i)] * x_values[static_cast<size_t>(t * kStride * kChannels + i)];
+        sum += weights[static_cast<size_t>(o * kChannels * kKernel + i)] *
+               x_values[static_cast<size_t>(t * kStride * kChannels + i)];
       }
       expected.push_back(sum);
     }
@@ -128,7 +132,7 @@ TEST(SlidingWindows, OverlapInMemory) {
 }
 
 TEST(StreamState, KeepsTensorsByName) {
-  StreamState state(Device::open("cpu", 1));
+  StreamState state(Device::open("cpu", 1), 8);
   ggml_tensor* a = state.tensor("a", GGML_TYPE_F32, 3, 4);
   EXPECT_EQ(state.tensor("a", GGML_TYPE_F32, 3, 4), a);
   EXPECT_EQ(state.find("a"), a);

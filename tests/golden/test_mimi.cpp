@@ -47,7 +47,8 @@ Array by_frames(const Array& in) {
   Array out{{frames * levels, dim}, {}};
   for (int64_t f = 0; f < frames; ++f) {
     for (int64_t l = 0; l < levels; ++l) {
-      for (int64_t d = 0; d < dim; ++d) out.values.push_back(in.values[static_cast<size_t>((l * dim + d) * frames + f)]);
+      for (int64_t d = 0; d < dim; ++d)
+        out.values.push_back(in.values[static_cast<size_t>((l * dim + d) * frames + f)]);
     }
   }
   return out;
@@ -112,8 +113,8 @@ class MimiGolden : public ::testing::TestWithParam<std::tuple<std::string, Golde
   Arrays clips_;
 };
 
-// Codes are sure where the second nearest entry is further away; after an unsure acoustic code that differs, the rest of its frame
-// follows another path.
+// Codes are sure where the second nearest entry is further away; after an unsure acoustic code that differs, the rest
+// of its frame follows another path.
 void MimiGolden::expect_codes(const std::vector<int32_t>& codes, const std::string& name) const {
   const Array& gold = encode_.at(name + ".codes");
   const int64_t n_codebooks = gold.dim(0);
@@ -138,11 +139,15 @@ void MimiGolden::expect_stages(const StageRecorder& recorder, const Arrays& gold
     const std::string name = full_name.substr(prefix.size());
     const auto stage = recorder.stages.find(name);
     if (stage == recorder.stages.end()) {
-      EXPECT_TRUE(ends_with(name, "codes") || ends_with(name, "margin") || ends_with(name, "wav") || ends_with(name, ".f64")) << full_name;
+      EXPECT_TRUE(ends_with(name, "codes") || ends_with(name, "margin") || ends_with(name, "wav") ||
+                  ends_with(name, ".f64"))
+          << full_name;
       continue;
     }
     const bool is_residual = ends_with(name, ".residual");
-    const Array expected = is_residual ? by_frames(array) : name.find("transformer") == std::string::npos ? transpose(array) : array;
+    const Array expected = is_residual                                     ? by_frames(array)
+                           : name.find("transformer") == std::string::npos ? transpose(array)
+                                                                           : array;
     EXPECT_EQ(stage->second.shape, expected.shape) << full_name;
     EXPECT_LE(max_difference(stage->second.values, expected.values), kStageTolerance) << full_name;
   }
@@ -217,7 +222,8 @@ constexpr GoldenModel kCodecs[] = {
     {"nano", "nano", "nano"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Backends, MimiGolden, ::testing::Combine(::testing::ValuesIn(backend_names()), ::testing::ValuesIn(kCodecs)),
+INSTANTIATE_TEST_SUITE_P(Backends, MimiGolden,
+                         ::testing::Combine(::testing::ValuesIn(backend_names()), ::testing::ValuesIn(kCodecs)),
                          [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
 
 }  // namespace

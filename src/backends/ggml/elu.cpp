@@ -9,16 +9,16 @@
 namespace csm::ggml {
 namespace {
 
-// exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) with x = n ln 2 + r: near 0 nothing cancels, since n is 0 there. The sign is taken apart by
-// bits, not by comparing: compilers make vector code of loops over it then.
+// exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1) with x = n ln 2 + r: near 0 nothing cancels, since n is 0 there. The sign
+// is taken apart by bits, not by comparing: compilers make vector code of loops over it then.
 inline float elu(float x) {
   constexpr float kLog2E = 1.44269504f;
   constexpr float kLn2High = 0.693359375f;  // few bits, so that n * kLn2High is exact
   constexpr float kLn2Low = -2.12194440e-4f;
-  constexpr float kFarEnough = 40.0f;       // exp(-x) - 1 is -1 well before
-  constexpr float kRounder = 12582912.0f;   // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  constexpr float kFarEnough = 40.0f;      // exp(-x) - 1 is -1 well before
+  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
   const auto bits = std::bit_cast<int32_t>(x);
-  const int32_t is_negative = bits >> 31;   // all ones or zero
+  const int32_t is_negative = bits >> 31;  // all ones or zero
   const auto positive = std::bit_cast<float>(bits & ~is_negative);
   const int32_t magnitude = std::min(bits & is_negative & 0x7fffffff, std::bit_cast<int32_t>(kFarEnough));
   const float t = -std::bit_cast<float>(magnitude);
@@ -54,7 +54,8 @@ void compute_elu_into(ggml_tensor* y, const ggml_tensor*, const ggml_tensor* x, 
 }
 
 void require_contiguous(const ggml_tensor* tensor) {
-  if (!ggml_is_contiguous(tensor) || tensor->type != GGML_TYPE_F32) fail(ErrorCode::kInternal, "ELU takes contiguous float32 tensors");
+  if (!ggml_is_contiguous(tensor) || tensor->type != GGML_TYPE_F32)
+    fail(ErrorCode::kInternal, "ELU takes contiguous float32 tensors");
 }
 
 }  // namespace

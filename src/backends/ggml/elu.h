@@ -1,6 +1,7 @@
 // ELU on the CPU: ggml's own runs on one thread and calls expm1f for each element, which was a third of Mimi's time.
 //
-// Place in the flow: used by Mimi's layers in graphs of the CPU device (custom operations run nowhere else). Inference thread.
+// Place in the flow: used by Mimi's layers in graphs of the CPU device (custom operations run nowhere else). Inference
+// thread.
 #pragma once
 
 #include <ggml.h>

@@ -11,9 +11,9 @@ class Mimi final : public Codec {
   Mimi(std::shared_ptr<Device> device, const Checkpoint& checkpoint, const BackendOptions& options)
       : path_(options.path),
         shared_{device,
-                std::make_shared<const MimiWeights>(device, checkpoint, options.codec_type,
-                                                    options.path == ExecutionPath::kNaive ? ConvolutionLayout::kPlain
-                                                                                          : ConvolutionLayout::kWindow),
+                std::make_shared<const MimiWeights>(
+                    device, checkpoint, options.codec_type,
+                    options.path == ExecutionPath::kNaive ? ConvolutionLayout::kPlain : ConvolutionLayout::kWindow),
                 options.stage_tap} {}
 
   const CodecSpec& spec() const override { return shared_.weights->spec; }
@@ -36,12 +36,13 @@ void check_codes(const CodecSpec& spec, std::span<const int32_t> codes, int n_co
     fail(ErrorCode::kInvalidArgument, "the codec decodes 1..{} codebooks; found {}", spec.n_codebooks, n_codebooks);
   }
   if (codes.size() % static_cast<size_t>(n_codebooks) != 0) {
-    fail(ErrorCode::kInvalidArgument, "codes must be whole frames of {} codebooks; found {} codes", n_codebooks, codes.size());
+    fail(ErrorCode::kInvalidArgument, "codes must be whole frames of {} codebooks; found {} codes", n_codebooks,
+         codes.size());
   }
   for (size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] >= 0 && codes[i] < spec.codebook_size) continue;
-    fail(ErrorCode::kInvalidArgument, "code {} of codebook {} in frame {} is out of range; the codec has 0..{}", codes[i],
-         i % static_cast<size_t>(n_codebooks), i / static_cast<size_t>(n_codebooks), spec.codebook_size - 1);
+    fail(ErrorCode::kInvalidArgument, "code {} of codebook {} in frame {} is out of range; the codec has 0..{}",
+         codes[i], i % static_cast<size_t>(n_codebooks), i / static_cast<size_t>(n_codebooks), spec.codebook_size - 1);
   }
 }
 

@@ -1,7 +1,8 @@
-// Mimi, the codec (Kyutai's Moshi, section 3.3; SEANet, transformer and split residual vector quantiser) as ggml graphs of one frame.
+// Mimi, the codec (Kyutai's Moshi, section 3.3; SEANet, transformer and split residual vector quantiser) as ggml graphs
+// of one frame.
 //
-// Weights are shared; every stream (decoder or encoder) owns its state and its graph. Any chunking gives the same result bit for
-// bit, since the unit of work is always one frame.
+// Weights are shared; every stream (decoder or encoder) owns its state and its graph. Any chunking gives the same
+// result bit for bit, since the unit of work is always one frame.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// Mimi's decoder: codes -> latent -> transformer at twice the frame rate -> SEANet -> samples, one graph for exactly one frame.
+// Mimi's decoder: codes -> latent -> transformer at twice the frame rate -> SEANet -> samples, one graph for exactly
+// one frame.
 #include <fmt/format.h>
 
 #include "backends/ggml/mimi_layers.h"
@@ -8,15 +9,12 @@
 namespace csm::ggml {
 namespace {
 
-constexpr int kStepsPerFrame = 2;  // latent steps
-constexpr size_t kMaxTensors = 8192;
-
 class MimiDecoder final : public CodecDecoder {
  public:
   explicit MimiDecoder(const MimiShared& shared)
       : weights_(shared.weights),
-        graph_(shared.device, kMaxTensors),
-        state_(shared.device),
+        graph_(shared.device, max_frame_tensors(shared.weights->spec)),
+        state_(shared.device, max_frame_tensors(shared.weights->spec)),
         stages_(shared.tap),
         ring_(weights_->spec.window, kStepsPerFrame),
         dequantiser_(graph_, *weights_),
@@ -79,6 +77,8 @@ class MimiDecoder final : public CodecDecoder {
 
 }  // namespace
 
-std::unique_ptr<CodecDecoder> make_mimi_decoder(const MimiShared& shared) { return std::make_unique<MimiDecoder>(shared); }
+std::unique_ptr<CodecDecoder> make_mimi_decoder(const MimiShared& shared) {
+  return std::make_unique<MimiDecoder>(shared);
+}
 
 }  // namespace csm::ggml

@@ -1,5 +1,5 @@
-// Mimi's encoder: samples -> SEANet -> transformer -> latent at half its rate -> codes, one graph for exactly one frame, and one made
-// for the last, partial frame.
+// Mimi's encoder: samples -> SEANet -> transformer -> latent at half its rate -> codes, one graph for exactly one
+// frame, and one made for the last, partial frame.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,12 +13,10 @@
 namespace csm::ggml {
 namespace {
 
-constexpr int kStepsPerFrame = 2;  // latent steps
-constexpr size_t kMaxTensors = 8192;
-
 int latent_steps(const CodecSpec& spec, int64_t n_samples) {
   int64_t steps = n_samples;
-  for (auto ratio = spec.upsampling_ratios.rbegin(); ratio != spec.upsampling_ratios.rend(); ++ratio) steps = (steps + *ratio - 1) / *ratio;
+  for (auto ratio = spec.upsampling_ratios.rbegin(); ratio != spec.upsampling_ratios.rend(); ++ratio)
+    steps = (steps + *ratio - 1) / *ratio;
   return static_cast<int>(steps);
 }
 
@@ -28,7 +26,7 @@ class FrameGraph {
   FrameGraph(const MimiShared& shared, StreamState& state, const AttentionRing& ring, FrameKind kind, int64_t n_samples)
       : weights_(shared.weights),
         n_steps_(latent_steps(weights_->spec, n_samples)),
-        graph_(shared.device, kMaxTensors),
+        graph_(shared.device, max_frame_tensors(shared.weights->spec)),
         stages_(shared.tap),
         samples_(graph_.input(GGML_TYPE_F32, 1, n_samples)),
         edges_(graph_.input(GGML_TYPE_I32, weights_->downsample.kernel)),
@@ -70,8 +68,8 @@ class FrameGraph {
     return x;
   }
 
-  // One window of kernel steps, chosen by index out of the steps of the frame before and those of this one: the ends of a stream
-  // repeat their first and last step.
+  // One window of kernel steps, chosen by index out of the steps of the frame before and those of this one: the ends of
+  // a stream repeat their first and last step.
   ggml_tensor* downsample(StreamState& state, FrameKind kind, ggml_tensor* x) {
     ggml_context* context = graph_.context();
     const Convolution& layer = weights_->downsample;
@@ -89,7 +87,8 @@ class FrameGraph {
     const int first = is_first ? kStepsPerFrame : 0;
     const int last = kStepsPerFrame + n_steps_ - 1;
     // The window ends with this frame's two steps.
-    for (int i = 0; i < kernel; ++i) edge_values_[static_cast<size_t>(i)] = std::clamp(2 * kStepsPerFrame - kernel + i, first, last);
+    for (int i = 0; i < kernel; ++i)
+      edge_values_[static_cast<size_t>(i)] = std::clamp(2 * kStepsPerFrame - kernel + i, first, last);
     graph_.set(edges_, std::span<const int32_t>(edge_values_));
   }
 
@@ -109,7 +108,7 @@ class MimiEncoder final : public CodecEncoder {
   explicit MimiEncoder(const MimiShared& shared)
       : shared_(shared),
         frame_samples_(static_cast<size_t>(shared.weights->spec.frame_samples())),
-        state_(shared.device),
+        state_(shared.device, max_frame_tensors(shared.weights->spec)),
         ring_(shared.weights->spec.window, kStepsPerFrame),
         frame_(shared, state_, ring_, FrameKind::kWhole, static_cast<int64_t>(frame_samples_)) {
     state_.allocate();
@@ -147,9 +146,11 @@ class MimiEncoder final : public CodecEncoder {
  private:
   // Nothing changes unless all of the samples can be encoded.
   void check(std::span<const float> samples) const {
-    if (is_finished_) fail(ErrorCode::kInvalidArgument, "the codec's encoder was finished; make a new one for more samples");
+    if (is_finished_)
+      fail(ErrorCode::kInvalidArgument, "the codec's encoder was finished; make a new one for more samples");
     for (size_t i = 0; i < samples.size(); ++i) {
-      if (!std::isfinite(samples[i])) fail(ErrorCode::kInvalidArgument, "sample {} is {}; the codec encodes finite samples only", i, samples[i]);
+      if (!std::isfinite(samples[i]))
+        fail(ErrorCode::kInvalidArgument, "sample {} is {}; the codec encodes finite samples only", i, samples[i]);
     }
     const size_t n_frames = (pending_.size() + samples.size()) / frame_samples_ + 1;
     ring_.check_room(static_cast<int64_t>(n_frames) * kStepsPerFrame);
@@ -174,6 +175,8 @@ class MimiEncoder final : public CodecEncoder {
 
 }  // namespace
 
-std::unique_ptr<CodecEncoder> make_mimi_encoder(const MimiShared& shared) { return std::make_unique<MimiEncoder>(shared); }
+std::unique_ptr<CodecEncoder> make_mimi_encoder(const MimiShared& shared) {
+  return std::make_unique<MimiEncoder>(shared);
+}
 
 }  // namespace csm::ggml

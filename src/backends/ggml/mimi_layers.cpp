@@ -12,10 +12,10 @@
 namespace csm::ggml {
 namespace {
 
-constexpr size_t kMaxStateTensors = 4096;
 constexpr int64_t kMaxPositions = int64_t{1} << 24;
-// Overlapping windows are multiplied where they lie, or copied out first: ggml's fast products take contiguous columns only, and
-// with this many rows they gain more than the copy costs (measured: 1.3 times at 32 rows, 1.8 times from 64 on).
+// Overlapping windows are multiplied where they lie, or copied out first: ggml's fast products take contiguous columns
+// only, and with this many rows they gain more than the copy costs (measured: 1.3 times at 32 rows, 1.8 times from 64
+// on).
 constexpr int64_t kMinRowsToCopy = 64;
 constexpr int kSlotMultiple = 16;  // ggml's fast matrix products want inner dimensions of whole vectors
 
@@ -25,11 +25,20 @@ ggml_tensor* layer_norm(ggml_context* context, ggml_tensor* x, ggml_tensor* weig
 
 }  // namespace
 
-StreamState::StreamState(std::shared_ptr<Device> device) : device_(std::move(device)), context_(make_context(kMaxStateTensors)) {}
+size_t max_frame_tensors(const CodecSpec& spec) {
+  constexpr size_t kPerLayer = 48;  // of a transformer
+  constexpr size_t kPerStage = 64;  // resampling and residual block
+  constexpr size_t kPerCodebook = 16;
+  return kPerLayer * static_cast<size_t>(spec.transformer.n_layers) + kPerStage * (spec.upsampling_ratios.size() + 4) +
+         kPerCodebook * static_cast<size_t>(spec.n_codebooks);
+}
+
+StreamState::StreamState(std::shared_ptr<Device> device, size_t max_tensors)
+    : device_(std::move(device)), max_tensors_(max_tensors), context_(make_context(max_tensors)) {}
 
 ggml_tensor* StreamState::tensor(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, int64_t ne2) {
   if (tensors_.count(name) == 0) {
-    if (buffer_ != nullptr || tensors_.size() >= kMaxStateTensors) {
+    if (buffer_ != nullptr || tensors_.size() >= max_tensors_) {
       fail(ErrorCode::kInternal, "the codec's stream cannot have a state '{}' more", name);
     }
     ggml_tensor* tensor = ggml_new_tensor_3d(context_.get(), type, ne0, ne1, ne2);
@@ -39,7 +48,8 @@ ggml_tensor* StreamState::tensor(const std::string& name, ggml_type type, int64_
   }
   ggml_tensor* tensor = find(name);
   if (tensor->type != type || tensor->ne[0] != ne0 || tensor->ne[1] != ne1 || tensor->ne[2] != ne2) {
-    fail(ErrorCode::kInternal, "the codec's stream has a state '{}' of another shape than {} x {} x {}", name, ne0, ne1, ne2);
+    fail(ErrorCode::kInternal, "the codec's stream has a state '{}' of another shape than {} x {} x {}", name, ne0, ne1,
+         ne2);
   }
   return tensor;
 }
@@ -70,11 +80,13 @@ void StageRecorder::report(const Graph& graph) const {
 
 AttentionRing::AttentionRing(int window, int max_steps)
     : window_(window),
-      position_of_slot_(static_cast<size_t>((window + max_steps - 1 + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple), -1) {}
+      position_of_slot_(
+          static_cast<size_t>((window + max_steps - 1 + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple), -1) {}
 
 void AttentionRing::check_room(int64_t n_steps) const {
   if (n_steps > kMaxPositions - next_position_) {
-    fail(ErrorCode::kResourceLimit, "a codec stream cannot be longer than {} latent steps; start a new one", kMaxPositions);
+    fail(ErrorCode::kResourceLimit, "a codec stream cannot be longer than {} latent steps; start a new one",
+         kMaxPositions);
   }
 }
 
@@ -114,8 +126,8 @@ void AttentionInputs::advance(Graph& graph, AttentionRing& ring) {
 
 ggml_tensor* sliding_windows(ggml_context* context, ggml_tensor* x, int64_t kernel, int64_t stride, int64_t n_windows) {
   if (kernel == stride) return ggml_reshape_2d(context, x, x->ne[0] * kernel, n_windows);
-  // ggml measures a view by elements times rows, which overlapping windows exceed; so it is made as one row and then grown. Its last
-  // byte is within x.
+  // ggml measures a view by elements times rows, which overlapping windows exceed; so it is made as one row and then
+  // grown. Its last byte is within x.
   ggml_tensor* windows = ggml_view_2d(context, x, x->ne[0] * kernel, 1, x->nb[1] * static_cast<size_t>(stride), 0);
   windows->ne[1] = n_windows;
   windows->nb[2] = windows->nb[3] = windows->nb[1] * static_cast<size_t>(n_windows);
@@ -124,7 +136,8 @@ ggml_tensor* sliding_windows(ggml_context* context, ggml_tensor* x, int64_t kern
 
 ggml_tensor* LayerBuilder::elu(ggml_tensor* x) { return is_cpu_ ? cpu_elu(context(), x) : ggml_elu(context(), x); }
 
-ggml_tensor* LayerBuilder::extend(const std::string& name, ggml_tensor* x, int64_t n_past, int64_t n_new, Activation before) {
+ggml_tensor* LayerBuilder::extend(const std::string& name, ggml_tensor* x, int64_t n_past, int64_t n_new,
+                                  Activation before) {
   const int64_t channels = x->ne[0];
   const bool is_padded = n_new > x->ne[1];
   const bool activate_in_place = before == Activation::kElu && is_cpu_ && n_past > 0 && !is_padded;
@@ -138,7 +151,8 @@ ggml_tensor* LayerBuilder::extend(const std::string& name, ggml_tensor* x, int64
     ggml_tensor* whole = state_.find(name);
     all = ggml_view_2d(context(), whole, channels, n_past + n_new, whole->nb[1], 0);
   }
-  ggml_tensor* place = ggml_view_2d(context(), all, channels, n_new, all->nb[1], all->nb[1] * static_cast<size_t>(n_past));
+  ggml_tensor* place =
+      ggml_view_2d(context(), all, channels, n_new, all->nb[1], all->nb[1] * static_cast<size_t>(n_past));
   graph_.effect(activate_in_place ? cpu_elu_into(context(), place, x) : ggml_cpy(context(), x, place));
   return all;
 }
@@ -148,19 +162,22 @@ void LayerBuilder::keep(ggml_tensor* extended, int64_t n_past) {
   const int64_t channels = extended->ne[0];
   const int64_t n_new = extended->ne[1] - n_past;
   const size_t step_bytes = extended->nb[1];
-  ggml_tensor* end = ggml_view_2d(context(), extended, channels, n_past, step_bytes, step_bytes * static_cast<size_t>(n_new));
+  ggml_tensor* end =
+      ggml_view_2d(context(), extended, channels, n_past, step_bytes, step_bytes * static_cast<size_t>(n_new));
   if (n_new < n_past) end = ggml_cont(context(), end);  // it overlaps its new place
   graph_.effect(ggml_cpy(context(), end, ggml_view_2d(context(), extended, channels, n_past, step_bytes, 0)));
 }
 
-ggml_tensor* LayerBuilder::multiply(ggml_tensor* weight, ggml_tensor* extended, int64_t kernel, int64_t stride, int64_t n_windows) {
+ggml_tensor* LayerBuilder::multiply(ggml_tensor* weight, ggml_tensor* extended, int64_t kernel, int64_t stride,
+                                    int64_t n_windows) {
   ggml_tensor* windows = sliding_windows(context(), extended, kernel, stride, n_windows);
   // Other devices cannot be trusted with columns that overlap.
   if (kernel > stride && (weight->ne[1] >= kMinRowsToCopy || !is_cpu_)) windows = ggml_cont(context(), windows);
   return ggml_mul_mat(context(), weight, windows);
 }
 
-ggml_tensor* LayerBuilder::convolve(const std::string& name, const Convolution& layer, ggml_tensor* x, Activation before) {
+ggml_tensor* LayerBuilder::convolve(const std::string& name, const Convolution& layer, ggml_tensor* x,
+                                    Activation before) {
   const int64_t n_out = (x->ne[1] + layer.stride - 1) / layer.stride;
   ggml_tensor* extended = extend(name, x, layer.n_past(), n_out * layer.stride, before);
   ggml_tensor* y = multiply(layer.weight, extended, layer.kernel, layer.stride, n_out);
@@ -183,7 +200,9 @@ ggml_tensor* LayerBuilder::upsample(const std::string& name, const Upsampling& l
 ggml_tensor* LayerBuilder::upsample_latent(const std::string& name, ggml_tensor* kernel, ggml_tensor* latent) {
   const int64_t width = kernel->ne[0];
   ggml_tensor* previous = state_.tensor(name, GGML_TYPE_F32, width, 1);
-  const auto rows = [&](size_t first) { return ggml_view_2d(context(), kernel, width, 2, kernel->nb[1], kernel->nb[1] * first); };
+  const auto rows = [&](size_t first) {
+    return ggml_view_2d(context(), kernel, width, 2, kernel->nb[1], kernel->nb[1] * first);
+  };
   ggml_tensor* x = ggml_add(context(), ggml_mul(context(), rows(0), latent), ggml_mul(context(), rows(2), previous));
   graph_.effect(x);
   graph_.effect(ggml_cpy(context(), latent, previous));
@@ -207,7 +226,7 @@ ggml_tensor* LayerBuilder::attend(const std::string& name, const MimiWeights& we
   ggml_tensor* qkv = ggml_mul_mat(context(), layer.qkv, x);  // {head_dim * (n_heads + 2 * n_kv_heads), n_steps}
   const size_t head_bytes = qkv->nb[0] * static_cast<size_t>(head_dim);
   ggml_tensor* qk = ggml_view_3d(context(), qkv, head_dim, n_heads + n_kv_heads, n_steps, head_bytes, qkv->nb[1], 0);
-  qk = rope(context(), qk, inputs.positions, weights.inverse_frequencies, weights.interleaved);
+  qk = rope(context(), qk, inputs.positions, weights.inverse_frequencies);
 
   // The ring: keys {head_dim, slot, head}, values transposed {slot, head_dim * head}, both written by slot.
   ggml_tensor* k_ring = state_.tensor(name + ".k", GGML_TYPE_F32, head_dim, n_slots, n_kv_heads);
@@ -225,8 +244,9 @@ ggml_tensor* LayerBuilder::attend(const std::string& name, const MimiWeights& we
   return attention(context(), q, k_ring, values, inputs.mask, 1.0f / std::sqrt(static_cast<float>(head_dim)));
 }
 
-ggml_tensor* LayerBuilder::transformer(const std::string& name, const MimiWeights& weights, const std::vector<CodecLayer>& layers,
-                                       const AttentionInputs& inputs, ggml_tensor* x) {
+ggml_tensor* LayerBuilder::transformer(const std::string& name, const MimiWeights& weights,
+                                       const std::vector<CodecLayer>& layers, const AttentionInputs& inputs,
+                                       ggml_tensor* x) {
   const double eps = weights.spec.transformer.norm_eps;
   for (size_t i = 0; i < layers.size(); ++i) {
     const CodecLayer& layer = layers[i];

@@ -1,7 +1,8 @@
 // The layers of Mimi as parts of a graph of one frame: convolution, upsampling, residual block, transformer.
 //
-// Place in the flow: MimiWeights + StreamState -> Graph of a decoder or encoder. Activations are {channels, steps}. What a layer must
-// remember between frames lives in the stream's state, which the graph reads and writes in place. Inference thread.
+// Place in the flow: MimiWeights + StreamState -> Graph of a decoder or encoder. Activations are {channels, steps}.
+// What a layer must remember between frames lives in the stream's state, which the graph reads and writes in place.
+// Inference thread.
 #pragma once
 
 #include <map>
@@ -13,10 +14,15 @@
 
 namespace csm::ggml {
 
+inline constexpr int kStepsPerFrame = 2;  // latent steps
+
+// More tensors than a graph, or the state, of one frame has.
+size_t max_frame_tensors(const CodecSpec& spec);
+
 // The memory of one stream between frames: tensors by name, zero at the start. Owned by its decoder or encoder.
 class StreamState {
  public:
-  explicit StreamState(std::shared_ptr<Device> device);
+  StreamState(std::shared_ptr<Device> device, size_t max_tensors);
 
   // A new tensor, or the one of this name (when another graph of the same stream is built), which must have this shape.
   ggml_tensor* tensor(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, int64_t ne2 = 1);
@@ -27,6 +33,7 @@ class StreamState {
 
  private:
   std::shared_ptr<Device> device_;
+  size_t max_tensors_;
   ContextPtr context_;
   BufferPtr buffer_;
   std::map<std::string, ggml_tensor*> tensors_;
@@ -49,16 +56,18 @@ class StageRecorder {
 
 // Which slot of the key-value ring holds which position of a stream, and which steps see it.
 //
-// The ring has at least window + n_steps - 1 slots, so that the first step of a frame still finds its oldest key after the last step
-// was written (model specification, section 4.7).
+// The ring has at least window + n_steps - 1 slots, so that the first step of a frame still finds its oldest key after
+// the last step was written (model specification, section 4.7).
 class AttentionRing {
  public:
   AttentionRing(int window, int max_steps);
 
   int n_slots() const { return static_cast<int>(position_of_slot_.size()); }
-  // Throws kResourceLimit when the stream would become longer than positions are exact as float32 angles: 2^24 steps, 186 hours.
+  // Throws kResourceLimit when the stream would become longer than positions are exact as float32 angles: 2^24 steps,
+  // 186 hours.
   void check_room(int64_t n_steps) const;
-  // Moves n steps on: fills positions [n], slots [n] and mask [n, n_slots] (0 where step a sees position b: 0 <= a - b < window).
+  // Moves n steps on: fills positions [n], slots [n] and mask [n, n_slots] (0 where step a sees position b: 0 <= a - b
+  // < window).
   void advance(int n, std::span<int32_t> positions, std::span<int64_t> slots, std::span<float> mask);
 
  private:
@@ -107,8 +116,8 @@ class LayerBuilder {
   void stage(const std::string& name, ggml_tensor* x) { stages_.record(graph_, name, x); }
 
  private:
-  ggml_tensor* attend(const std::string& name, const MimiWeights& weights, const CodecLayer& layer, const AttentionInputs& inputs,
-                      ggml_tensor* x);
+  ggml_tensor* attend(const std::string& name, const MimiWeights& weights, const CodecLayer& layer,
+                      const AttentionInputs& inputs, ggml_tensor* x);
   ggml_tensor* elu(ggml_tensor* x);
   // What a layer sees: the last n_past steps of the frame before, then activated x, padded with zeros to n_new steps.
   // {channels, n_past + n_new}.
@@ -125,7 +134,8 @@ class LayerBuilder {
   FrameKind kind_;
 };
 
-// Windows of `kernel` steps, `stride` apart: {channels * kernel, n_windows} over x {channels, steps}; windows overlap in memory.
+// Windows of `kernel` steps, `stride` apart: {channels * kernel, n_windows} over x {channels, steps}; windows overlap
+// in memory.
 ggml_tensor* sliding_windows(ggml_context* context, ggml_tensor* x, int64_t kernel, int64_t stride, int64_t n_windows);
 
 }  // namespace csm::ggml

@@ -1,6 +1,7 @@
-// Mimi's decoder as other ggml programs write it, kept so that `csm bench` can measure both ways in one process: the graph is rebuilt for
-// every frame, activations are {steps, channels}, convolutions go through im2col, and upsampling is ggml_conv_transpose_1d, which
-// permutes its kernel in every call. Same samples as the other decoder but for rounding. The quantiser and the transformer are shared.
+// Mimi's decoder as other ggml programs write it, kept so that `csm bench` can measure both ways in one process: the
+// graph is rebuilt for every frame, activations are {steps, channels}, convolutions go through im2col, and upsampling
+// is ggml_conv_transpose_1d, which permutes its kernel in every call. Same samples as the other decoder but for
+// rounding. The quantiser and the transformer are shared.
 #include <fmt/format.h>
 
 #include "backends/ggml/mimi_layers.h"
@@ -10,16 +11,13 @@
 namespace csm::ggml {
 namespace {
 
-constexpr int kStepsPerFrame = 2;  // latent steps
-constexpr size_t kMaxTensors = 8192;
-
 // The graph of one frame, used once.
 class NaiveFrame {
  public:
   NaiveFrame(const MimiShared& shared, StreamState& state, const AttentionRing& ring)
       : weights_(*shared.weights),
         state_(state),
-        graph_(shared.device, kMaxTensors),
+        graph_(shared.device, max_frame_tensors(shared.weights->spec)),
         stages_(shared.tap),
         dequantiser_(graph_, weights_),
         attention_(graph_, ring, kStepsPerFrame) {
@@ -53,7 +51,8 @@ class NaiveFrame {
   // The last n_past steps of {steps, channels}.
   void keep(ggml_tensor* x, ggml_tensor* past) {
     const int64_t n_past = past->ne[0];
-    ggml_tensor* end = ggml_view_2d(context(), x, n_past, x->ne[1], x->nb[1], x->nb[0] * static_cast<size_t>(x->ne[0] - n_past));
+    ggml_tensor* end =
+        ggml_view_2d(context(), x, n_past, x->ne[1], x->nb[1], x->nb[0] * static_cast<size_t>(x->ne[0] - n_past));
     graph_.effect(ggml_cpy(context(), end, past));
   }
 
@@ -70,8 +69,10 @@ class NaiveFrame {
       keep(x, past);
     }
     ggml_tensor* kernel = ggml_reshape_3d(context(), layer.weight, layer.kernel, layer.in, layer.out);
-    ggml_tensor* columns = ggml_im2col(context(), kernel, x, static_cast<int>(layer.stride), 0, 0, 0, 1, 0, false, layer.weight->type);
-    ggml_tensor* y = ggml_mul_mat(context(), ggml_reshape_2d(context(), columns, columns->ne[0], columns->ne[1]), layer.weight);
+    ggml_tensor* columns =
+        ggml_im2col(context(), kernel, x, static_cast<int>(layer.stride), 0, 0, 0, 1, 0, false, layer.weight->type);
+    ggml_tensor* y =
+        ggml_mul_mat(context(), ggml_reshape_2d(context(), columns, columns->ne[0], columns->ne[1]), layer.weight);
     return add_bias(y, layer.bias);
   }
 
@@ -80,10 +81,12 @@ class NaiveFrame {
     const int64_t stride = layer.stride;
     const int64_t n_out = x->ne[0] * stride;
     ggml_tensor* kernel = ggml_reshape_3d(context(), layer.weight, 2 * stride, layer.out, layer.in);
-    ggml_tensor* y = ggml_conv_transpose_1d(context(), kernel, x, static_cast<int>(stride), 0, 1);  // {n_out + stride, out}
+    ggml_tensor* y =
+        ggml_conv_transpose_1d(context(), kernel, x, static_cast<int>(stride), 0, 1);  // {n_out + stride, out}
     ggml_tensor* overhang = state_.tensor(name, GGML_TYPE_F32, stride, layer.out);
     ggml_tensor* start = ggml_add(context(), ggml_view_2d(context(), y, stride, layer.out, y->nb[1], 0), overhang);
-    ggml_tensor* rest = ggml_view_2d(context(), y, n_out - stride, layer.out, y->nb[1], y->nb[0] * static_cast<size_t>(stride));
+    ggml_tensor* rest =
+        ggml_view_2d(context(), y, n_out - stride, layer.out, y->nb[1], y->nb[0] * static_cast<size_t>(stride));
     ggml_tensor* result = ggml_concat(context(), start, rest, 0);
     graph_.effect(result);
     keep(y, overhang);
@@ -102,7 +105,9 @@ class NaiveFrame {
 class NaiveMimiDecoder final : public CodecDecoder {
  public:
   explicit NaiveMimiDecoder(const MimiShared& shared)
-      : shared_(shared), state_(shared.device), ring_(shared.weights->spec.window, kStepsPerFrame) {
+      : shared_(shared),
+        state_(shared.device, max_frame_tensors(shared.weights->spec)),
+        ring_(shared.weights->spec.window, kStepsPerFrame) {
     const NaiveFrame declares_the_state(shared_, state_, ring_);
     state_.allocate();
   }
@@ -128,6 +133,8 @@ class NaiveMimiDecoder final : public CodecDecoder {
 
 }  // namespace
 
-std::unique_ptr<CodecDecoder> make_naive_mimi_decoder(const MimiShared& shared) { return std::make_unique<NaiveMimiDecoder>(shared); }
+std::unique_ptr<CodecDecoder> make_naive_mimi_decoder(const MimiShared& shared) {
+  return std::make_unique<NaiveMimiDecoder>(shared);
+}
 
 }  // namespace csm::ggml

@@ -1,6 +1,7 @@
 // Mimi's split residual vector quantiser (Moshi, section 3.3.2) as parts of a graph of one frame.
 //
-// Place in the flow: codes -> latent at the start of the decoder's graph, latent -> codes at the end of the encoder's. Inference thread.
+// Place in the flow: codes -> latent at the start of the decoder's graph, latent -> codes at the end of the encoder's.
+// Inference thread.
 #pragma once
 
 #include <span>
@@ -36,7 +37,8 @@ class Quantiser {
   void get(const Graph& graph, std::span<int32_t> codes) const;
 
  private:
-  void search(Graph& graph, StageRecorder& stages, const std::string& name, const QuantiserPart& part, ggml_tensor* latent);
+  void search(Graph& graph, StageRecorder& stages, const std::string& name, const QuantiserPart& part,
+              ggml_tensor* latent);
 
   const MimiWeights& weights_;
   ggml_tensor* found_ = nullptr;  // {n_codebooks} i32: row within its codebook

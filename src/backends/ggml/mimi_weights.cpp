@@ -46,7 +46,8 @@ class Loader {
 
 // Single elements of a stored tensor.
 struct Elements {
-  explicit Elements(const TensorInfo& source) : bytes(source.fetch()), type(source.type), element_bytes(size_of(source.type)) {}
+  explicit Elements(const TensorInfo& source)
+      : bytes(source.fetch()), type(source.type), element_bytes(size_of(source.type)) {}
 
   void read(int64_t index, int64_t n, float* out) const {
     widen_to_f32(type, bytes.data.data() + static_cast<size_t>(index) * element_bytes, static_cast<size_t>(n), out);
@@ -61,7 +62,9 @@ ggml_tensor* Loader::plain(const std::string& name) {
   const TensorInfo& source = tensor(name);
   const int64_t n = source.shape.at(1) * source.shape.at(2);
   return store_.generated(name, matrix_type_, n, source.shape.at(0), [source, n]() -> FillRows {
-    return [elements = Elements(source), n](int64_t first, int64_t n_rows, float* out) { elements.read(first * n, n_rows * n, out); };
+    return [elements = Elements(source), n](int64_t first, int64_t n_rows, float* out) {
+      elements.read(first * n, n_rows * n, out);
+    };
   });
 }
 
@@ -78,17 +81,18 @@ Convolution Loader::convolution(const std::string& name, int64_t stride, Convolu
   }
   const int64_t in = result.in;
   const int64_t kernel = result.kernel;
-  result.weight = store_.generated(source.name, matrix_type_, kernel * in, result.out, [source, in, kernel]() -> FillRows {
-    return [elements = Elements(source), in, kernel](int64_t first, int64_t n_rows, float* out) {
-      std::vector<float> row(static_cast<size_t>(in * kernel));
-      for (int64_t o = first; o < first + n_rows; ++o, out += in * kernel) {
-        elements.read(o * in * kernel, in * kernel, row.data());
-        for (int64_t k = 0; k < kernel; ++k) {
-          for (int64_t c = 0; c < in; ++c) out[k * in + c] = row[static_cast<size_t>(c * kernel + k)];
-        }
-      }
-    };
-  });
+  result.weight =
+      store_.generated(source.name, matrix_type_, kernel * in, result.out, [source, in, kernel]() -> FillRows {
+        return [elements = Elements(source), in, kernel](int64_t first, int64_t n_rows, float* out) {
+          std::vector<float> row(static_cast<size_t>(in * kernel));
+          for (int64_t o = first; o < first + n_rows; ++o, out += in * kernel) {
+            elements.read(o * in * kernel, in * kernel, row.data());
+            for (int64_t k = 0; k < kernel; ++k) {
+              for (int64_t c = 0; c < in; ++c) out[k * in + c] = row[static_cast<size_t>(c * kernel + k)];
+            }
+          }
+        };
+      });
   return result;
 }
 
@@ -105,20 +109,21 @@ Upsampling Loader::upsampling(const std::string& name, int64_t stride) {
   }
   const int64_t in = result.in;
   const int64_t n_out = result.out;
-  result.weight = store_.generated(source.name, matrix_type_, 2 * in, stride * n_out, [source, in, n_out, stride]() -> FillRows {
-    return [elements = Elements(source), in, n_out, stride](int64_t first, int64_t n_rows, float* out) {
-      // Channel by channel, since neighbouring rows of one channel are neighbours in the file.
-      for (int64_t c = 0; c < in; ++c) {
-        for (int64_t r = 0; r < n_rows; ++r) {
-          const int64_t s = (first + r) / n_out;
-          const int64_t o = (first + r) % n_out;
-          const int64_t index = (c * n_out + o) * 2 * stride + s;
-          elements.read(index + stride, 1, out + r * 2 * in + c);  // the previous step's tail
-          elements.read(index, 1, out + r * 2 * in + in + c);
-        }
-      }
-    };
-  });
+  result.weight =
+      store_.generated(source.name, matrix_type_, 2 * in, stride * n_out, [source, in, n_out, stride]() -> FillRows {
+        return [elements = Elements(source), in, n_out, stride](int64_t first, int64_t n_rows, float* out) {
+          // Channel by channel, since neighbouring rows of one channel are neighbours in the file.
+          for (int64_t c = 0; c < in; ++c) {
+            for (int64_t r = 0; r < n_rows; ++r) {
+              const int64_t s = (first + r) / n_out;
+              const int64_t o = (first + r) % n_out;
+              const int64_t index = (c * n_out + o) * 2 * stride + s;
+              elements.read(index + stride, 1, out + r * 2 * in + c);  // the previous step's tail
+              elements.read(index, 1, out + r * 2 * in + in + c);
+            }
+          }
+        };
+      });
   return result;
 }
 
@@ -171,7 +176,8 @@ void Loader::decoder(MimiWeights& weights) {
 
 ggml_tensor* Loader::qkv(const std::string& prefix, const TransformerSpec& spec) {
   std::vector<TensorInfo> parts;
-  for (const char* part : {"q_proj", "k_proj", "v_proj"}) parts.push_back(tensor(fmt::format("{}.{}.weight", prefix, part)));
+  for (const char* part : {"q_proj", "k_proj", "v_proj"})
+    parts.push_back(tensor(fmt::format("{}.{}.weight", prefix, part)));
   int64_t n_rows = 0;
   for (const TensorInfo& part : parts) n_rows += part.shape.at(0);
   const int64_t width = spec.width;
@@ -235,12 +241,13 @@ QuantiserPart Loader::quantiser_part(const std::string& name, int first, int n) 
 // The entries of one codebook, derived in float32 as in the reference.
 class CodebookReader {
  public:
-  CodebookReader(const Checkpoint& checkpoint, const CodecSpec& spec) : size_(spec.codebook_size), dim_(spec.codebook_dim) {
+  CodebookReader(const Checkpoint& checkpoint, const CodecSpec& spec)
+      : size_(spec.codebook_size), dim_(spec.codebook_dim) {
     for (int i = 0; i < spec.n_codebooks; ++i) {
       const bool is_semantic = i < spec.n_semantic_codebooks;
       const std::string prefix =
-          fmt::format("quantizer.{}_residual_vector_quantizer.layers.{}.codebook.", is_semantic ? "semantic" : "acoustic",
-                      is_semantic ? i : i - spec.n_semantic_codebooks);
+          fmt::format("quantizer.{}_residual_vector_quantizer.layers.{}.codebook.",
+                      is_semantic ? "semantic" : "acoustic", is_semantic ? i : i - spec.n_semantic_codebooks);
       sums_.push_back(checkpoint.tensor(prefix + "embed_sum"));
       usages_.push_back(checkpoint.tensor(prefix + "cluster_usage"));
     }
@@ -288,29 +295,30 @@ ggml_tensor* Loader::half_norms(const CodecSpec& spec) {
   const CodebookReader reader(checkpoint_, spec);
   const int64_t size = spec.codebook_size;
   const int64_t dim = spec.codebook_dim;
-  return store_.generated("quantizer.half_norms", GGML_TYPE_F32, size, spec.n_codebooks, [reader, size, dim]() -> FillRows {
-    return [reader, size, dim](int64_t first, int64_t n, float* out) {
-      std::vector<float> entries(static_cast<size_t>(size * dim));
-      for (int64_t codebook = first; codebook < first + n; ++codebook) {
-        reader.read(codebook * size, size, entries.data());
-        for (int64_t row = 0; row < size; ++row) {
-          double sum = 0;
-          for (int64_t i = 0; i < dim; ++i) {
-            const double value = entries[static_cast<size_t>(row * dim + i)];
-            sum += value * value;
-          }
-          *out++ = static_cast<float>(sum / 2);
-        }
-      }
-    };
-  });
+  return store_.generated("quantizer.half_norms", GGML_TYPE_F32, size, spec.n_codebooks,
+                          [reader, size, dim]() -> FillRows {
+                            return [reader, size, dim](int64_t first, int64_t n, float* out) {
+                              std::vector<float> entries(static_cast<size_t>(size * dim));
+                              for (int64_t codebook = first; codebook < first + n; ++codebook) {
+                                reader.read(codebook * size, size, entries.data());
+                                for (int64_t row = 0; row < size; ++row) {
+                                  double sum = 0;
+                                  for (int64_t i = 0; i < dim; ++i) {
+                                    const double value = entries[static_cast<size_t>(row * dim + i)];
+                                    sum += value * value;
+                                  }
+                                  *out++ = static_cast<float>(sum / 2);
+                                }
+                              }
+                            };
+                          });
 }
 
 }  // namespace
 
 MimiWeights::MimiWeights(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type,
                          ConvolutionLayout decoder_layout)
-    : spec(checkpoint.spec().codec), interleaved(checkpoint.codec_rope_interleaved()), store(std::move(device), false) {
+    : spec(checkpoint.spec().codec), store(std::move(device), false) {
   if (type != WeightType::kF32 && type != WeightType::kF16) {
     fail(ErrorCode::kInvalidArgument, "the codec's weights can be f32 or f16 only");
   }

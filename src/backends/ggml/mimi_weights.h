@@ -1,7 +1,8 @@
-// Mimi's weights as its graphs use them: activations are channels-last ({channels, steps}), so a convolution is one product of a
-// matrix with a sliding window of its input (docs/decisions/0004-upsampling.md).
+// Mimi's weights as its graphs use them: activations are channels-last ({channels, steps}), so a convolution is one
+// product of a matrix with a sliding window of its input (docs/decisions/0004-upsampling.md).
 //
-// Place in the flow: checkpoint -> MimiWeights -> streams. Immutable after load; shared by all streams of a codec; inference thread.
+// Place in the flow: checkpoint -> MimiWeights -> streams. Immutable after load; shared by all streams of a codec;
+// inference thread.
 #pragma once
 
 #include <memory>
@@ -33,8 +34,9 @@ struct Convolution {
 
 // A transposed convolution whose kernel is twice its stride.
 struct Upsampling {
-  ggml_tensor* weight = nullptr;  // kWindow: {2 * in, stride * out}, row s * out + o, columns of the previous step, then the current
-  ggml_tensor* bias = nullptr;    // {out}
+  ggml_tensor* weight =
+      nullptr;  // kWindow: {2 * in, stride * out}, row s * out + o, columns of the previous step, then the current
+  ggml_tensor* bias = nullptr;  // {out}
   int64_t in = 0;
   int64_t out = 0;
   int64_t stride = 0;
@@ -77,10 +79,10 @@ struct QuantiserPart {
 };
 
 struct MimiWeights {
-  MimiWeights(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type, ConvolutionLayout decoder_layout);
+  MimiWeights(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type,
+              ConvolutionLayout decoder_layout);
 
   CodecSpec spec;
-  bool interleaved = false;  // row order of q and k
   ggml_tensor* inverse_frequencies = nullptr;  // {head_dim / 2}
 
   Convolution encoder_first;
@@ -97,8 +99,8 @@ struct MimiWeights {
 
   QuantiserPart semantic;
   QuantiserPart acoustic;
-  // All codebook entries under each other {dim, n_codebooks * size + 1}, each codebook from its last code to its first (so that the last
-  // of equal maxima is the lowest code), then a row of zeros.
+  // All codebook entries under each other {dim, n_codebooks * size + 1}, each codebook from its last code to its first
+  // (so that the last of equal maxima is the lowest code), then a row of zeros.
   ggml_tensor* codebooks = nullptr;
   ggml_tensor* half_norms = nullptr;  // {size, n_codebooks}: |entry|^2 / 2
 
