@@ -1,6 +1,8 @@
 #include "engine/inference_thread.h"
 
-#include <optional>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
 
 #include "base/fail.h"
 
@@ -24,6 +26,29 @@ void InferenceThread::submit(std::function<void()> job) {
          "thread");
   }
   jobs_.push(std::move(job));
+}
+
+void InferenceThread::run_and_wait(const std::function<void()>& job) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  std::exception_ptr error;
+  submit([&] {
+    std::exception_ptr thrown;
+    try {
+      job();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    // Under the lock to the end: what is used here belongs to the caller, who goes on as soon as it is free.
+    const std::lock_guard lock(mutex);
+    error = std::move(thrown);
+    done = true;
+    changed.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return done; });
+  if (error) std::rethrow_exception(std::move(error));
 }
 
 }  // namespace csm

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <functional>
-#include <future>
-#include <memory>
+#include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "base/channel.h"
@@ -25,17 +25,21 @@ class InferenceThread {
   // Errors: kInvalidArgument when called on this very thread (from a progress callback): it would wait for itself.
   void submit(std::function<void()> job);
 
-  // Runs a job there and returns what it returns or throws what it throws.
+  // Runs a job there and returns what it returns or throws what it throws. Errors: also those of submit().
   template <typename Job>
   auto run(Job job) -> decltype(job()) {
-    // Shared: the waiting thread may be gone before the task has returned from waking it.
-    auto task = std::make_shared<std::packaged_task<decltype(job())()>>(std::move(job));
-    auto result = task->get_future();
-    submit([task] { (*task)(); });
-    return result.get();
+    if constexpr (std::is_void_v<decltype(job())>) {
+      run_and_wait(job);
+    } else {
+      std::optional<decltype(job())> result;
+      run_and_wait([&] { result.emplace(job()); });
+      return std::move(*result);
+    }
   }
 
  private:
+  void run_and_wait(const std::function<void()>& job);
+
   static constexpr size_t kMaxWaiting = 64;
   BoundedChannel<std::function<void()>> jobs_;
   std::thread thread_;
