@@ -35,7 +35,8 @@ constexpr Word<WeightType> kQuantizedTypes[] = {{"q8_0", WeightType::kQ8_0},
                                                 {"q6_K", WeightType::kQ6_K},
                                                 {"q5_K", WeightType::kQ5_K},
                                                 {"q4_K", WeightType::kQ4_K},
-                                                {"q4_0", WeightType::kQ4_0}};
+                                                {"q4_0", WeightType::kQ4_0},
+                                                {"iq4_nl", WeightType::kIQ4_NL}};
 constexpr Word<WeightType> kCodecDtypes[] = {{"f32", WeightType::kF32}, {"f16", WeightType::kF16}};
 constexpr Word<KvType> kKvTypes[] = {{"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
 

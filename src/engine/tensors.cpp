@@ -48,13 +48,28 @@ Tensor read_tensor(const TensorInfo& info, const std::string& path) {
     case DType::kF64:
     case DType::kF32:
     case DType::kF16:
-    case DType::kBF16: tensor.values = to_float(info); break;
-    case DType::kI64: tensor.values = to_int32<int64_t>(info, path); break;
-    case DType::kI32: tensor.values = copy_elements<int32_t>(info); break;
-    case DType::kI16: tensor.values = to_int32<int16_t>(info, path); break;
-    case DType::kI8: tensor.values = to_int32<int8_t>(info, path); break;
+    case DType::kBF16:
+      tensor.values = to_float(info);
+      break;
+    case DType::kI64:
+      tensor.values = to_int32<int64_t>(info, path);
+      break;
+    case DType::kI32:
+      tensor.values = copy_elements<int32_t>(info);
+      break;
+    case DType::kI16:
+      tensor.values = to_int32<int16_t>(info, path);
+      break;
+    case DType::kI8:
+      tensor.values = to_int32<int8_t>(info, path);
+      break;
     case DType::kU8:
-    case DType::kBool: tensor.values = copy_elements<uint8_t>(info); break;
+    case DType::kBool:
+      tensor.values = copy_elements<uint8_t>(info);
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "'{}': tensor '{}' has type {}; expected floating point numbers or integers of at most 64 bits",
+           path, info.name, to_string(info.type));
   }
   return tensor;
 }
@@ -73,8 +88,8 @@ TensorToWrite describe(const std::string& name, const Tensor& tensor, const std:
     valid = valid && extent >= 0 && !__builtin_mul_overflow(n_elements, extent, &n_elements);
   }
   if (!valid || static_cast<uint64_t>(n_elements) != n_values) {
-    fail(ErrorCode::kInvalidArgument, "cannot write '{}': the shape of tensor '{}' does not describe its {} values", path,
-         name, n_values);
+    fail(ErrorCode::kInvalidArgument, "cannot write '{}': the shape of tensor '{}' does not describe its {} values",
+         path, name, n_values);
   }
   return out;
 }

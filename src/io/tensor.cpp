@@ -94,7 +94,8 @@ size_t size_of(DType type) {
     case DType::kF64:
     case DType::kI64: return 8;
     case DType::kF32:
-    case DType::kI32: return 4;
+    case DType::kI32:
+    case DType::kU32: return 4;
     case DType::kF16:
     case DType::kBF16:
     case DType::kI16: return 2;
@@ -117,6 +118,7 @@ const char* to_string(DType type) {
     case DType::kI8: return "I8";
     case DType::kU8: return "U8";
     case DType::kBool: return "BOOL";
+    case DType::kU32: return "U32";
     default: break;
   }
   if (const BlockFormat* format = find_format(type)) return format->name;
@@ -168,11 +170,12 @@ void widen_to_f32(DType type, const std::byte* source, size_t n, float* out) {
     case DType::kBF16: return convert_all<uint16_t>(source, n, out, widen_bf16);
     case DType::kI64: return cast_all<int64_t>(source, n, out);
     case DType::kI32: return cast_all<int32_t>(source, n, out);
+    case DType::kU32: return cast_all<uint32_t>(source, n, out);
     case DType::kI16: return cast_all<int16_t>(source, n, out);
     case DType::kI8: return cast_all<int8_t>(source, n, out);
     case DType::kU8:
     case DType::kBool: return cast_all<uint8_t>(source, n, out);
-    default: fail(ErrorCode::kInternal, "weights of type {} cannot be widened here", to_string(type));
+    default: fail(ErrorCode::kUnsupported, "weights stored as {} are read by the ggml backend only; use --backend ggml", to_string(type));
   }
 }
 

@@ -15,7 +15,7 @@
 namespace csm {
 
 // The types of safetensors files, then the quantised ones of ggml: blocks of elements along a row that share their scales.
-enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0, kIQ4_NL };
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool, kU32, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0, kIQ4_NL };
 
 size_t size_of(DType type);          // of one element; throws kInternal for a quantised type, which has none
 const char* to_string(DType type);   // the spelling of safetensors and ggml: "F32", "BF16", "Q4_K", ...
@@ -43,7 +43,8 @@ struct TensorInfo {
   std::string describe() const;  // "F32 [2051, 16]"
 };
 
-// Widens n elements (F64, F32, F16, BF16 and the integer types) to float32. Quantised types: kInternal, a backend reads them.
+// Widens n elements (F64, F32, F16, BF16 and the integer types) to float32. Quantised types: kUnsupported, their
+// arithmetic is a backend's.
 void widen_to_f32(DType type, const std::byte* source, size_t n, float* out);
 float f16_to_f32(uint16_t bits);
 float bf16_to_f32(uint16_t bits);

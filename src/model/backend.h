@@ -10,7 +10,7 @@
 
 namespace csm {
 
-enum class WeightType { kAsStored, kF32, kF16, kBF16, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0 };
+enum class WeightType { kAsStored, kF32, kF16, kBF16, kQ8_0, kQ6_K, kQ5_K, kQ4_K, kQ4_0, kIQ4_NL };
 enum class KvType { kF32, kF16, kQ8_0 };
 // kBest is the product; kNaive is how others do it, kept so that `csm bench` can measure both in one process.
 enum class ExecutionPath { kBest, kNaive };

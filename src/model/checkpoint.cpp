@@ -7,18 +7,21 @@
 #include "base/fail.h"
 #include "model/finite_check.h"
 #include "model/manifest.h"
+#include "model/mlx_layout.h"
+#include "model/row_order.h"
 #include "model/tensor_names.h"
 
 namespace csm {
 namespace {
 
 constexpr size_t kMaxListed = 8;
+constexpr size_t kMaxItemBytes = 120;
+constexpr size_t kChunk = 4096;
 constexpr ModelPart kParts[] = {ModelPart::kText, ModelPart::kAudio, ModelPart::kBackbone, ModelPart::kDepth,
                                 ModelPart::kCodec};
 
 std::string shortened(std::string text) {
-  constexpr size_t kMaxBytes = 120;
-  if (text.size() > kMaxBytes) text = text.substr(0, kMaxBytes) + "...";
+  if (text.size() > kMaxItemBytes) text = text.substr(0, kMaxItemBytes) + "...";
   return text;
 }
 
@@ -55,26 +58,11 @@ class Listing {
   size_t n_items_ = 0;
 };
 
-TensorInfo row_slice(const TensorInfo& source, int64_t first_row, int64_t n_rows) {
-  TensorInfo slice = source;
-  slice.shape[0] = n_rows;
-  const size_t row_bytes = source.n_bytes() / static_cast<size_t>(source.shape[0]);
-  const size_t begin = static_cast<size_t>(first_row) * row_bytes;
-  const size_t n_bytes = static_cast<size_t>(n_rows) * row_bytes;
-  slice.fetch = [fetch = source.fetch, begin, n_bytes] {
-    TensorBytes bytes = fetch();
-    bytes.data = bytes.data.subspan(begin, n_bytes);
-    return bytes;
-  };
-  return slice;
-}
-
 bool same_values(const TensorInfo& a, const TensorInfo& b) {
   if (a.shape != b.shape || !is_floating(a.type) || !is_floating(b.type)) return false;
   const TensorBytes a_bytes = a.fetch();
   const TensorBytes b_bytes = b.fetch();
   if (a.type == b.type) return std::memcmp(a_bytes.data.data(), b_bytes.data.data(), a.n_bytes()) == 0;
-  constexpr size_t kChunk = 4096;
   std::vector<float> a_values(kChunk);
   std::vector<float> b_values(kChunk);
   const auto n = static_cast<size_t>(a.n_elements());
@@ -97,10 +85,12 @@ class CheckpointBuilder {
     manifest_ = manifest(result_->spec_);
   }
 
-  std::shared_ptr<const Checkpoint> build(std::vector<TensorInfo> sources, WeightCheck check) {
-    for (TensorInfo& source : sources) take(std::move(source));
+  std::shared_ptr<const Checkpoint> build(const std::vector<TensorInfo>& sources, WeightCheck check) {
+    for (const TensorInfo& source : sources) take(source);
     resolve_audio_tables();
+    resolve_head_rows();
     match_manifest();
+    order_rows();
     if (check == WeightCheck::kValues) check_values();
     finish_unknown();
     fail_on_problems();
@@ -115,7 +105,7 @@ class CheckpointBuilder {
     bool used = false;
   };
 
-  void take(TensorInfo source) {
+  void take(const TensorInfo& source) {
     const CanonicalName canonical = canonical_name(source.name);
     if (canonical.is_ignored) return;
     has_original_lm_ = has_original_lm_ || canonical.family == NameFamily::kOriginalLanguageModel;
@@ -167,6 +157,65 @@ class CheckpointBuilder {
     found_.insert_or_assign(kBackboneAudioTable, std::move(table));
   }
 
+  // Heads stored as rows also answer to the canonical names, through views of the canonical shapes.
+  void resolve_head_rows() {
+    const ModelSpec& spec = result_->spec_;
+    const auto first = found_.find(kFirstHeadRows);
+    const auto others = found_.find(kDepthHeadRows);
+    if (!spec.has_language_model || first == found_.end() || others == found_.end()) return;
+    const TensorInfo first_rows = first->second.tensor;
+    const TensorInfo other_rows = others->second.tensor;
+    if (!is_stack_of_rows(first->second, {}, spec.backbone.width) ||
+        !is_stack_of_rows(others->second, {spec.n_codebooks - 1}, spec.depth.width)) {
+      rejected_prefixes_.insert(rejected_prefixes_.end(), {"lm_head.", "depth_decoder.codebooks_head."});
+      return;
+    }
+    result_->head_rows_.push_back(first_rows);
+    for (int64_t i = 0; i < other_rows.shape[0]; ++i) {
+      TensorInfo slab = row_slice(other_rows, i, 1);
+      slab.shape.erase(slab.shape.begin());
+      result_->head_rows_.push_back(std::move(slab));
+    }
+    insert("lm_head.weight", row_slice(first_rows, 0, spec.audio_vocab), kFirstHeadRows);
+    insert("depth_decoder.codebooks_head.weight", transposed_slabs(other_rows, spec.audio_vocab), kDepthHeadRows);
+  }
+
+  // [outer..., rows >= vocabulary, width]
+  bool is_stack_of_rows(Found& found, std::vector<int64_t> outer, int64_t width) {
+    found.used = true;
+    const std::vector<int64_t>& shape = found.tensor.shape;
+    const size_t n = outer.size();
+    const int64_t vocab = result_->spec_.audio_vocab;
+    const bool fits = shape.size() == n + 2 && std::equal(outer.begin(), outer.end(), shape.begin()) &&
+                      shape[n] >= vocab && shape[n + 1] == width;
+    if (fits) return true;
+    outer.insert(outer.end(), {vocab, width});
+    misshapen_.add(fmt::format("{} is {}, expected {} or more rows", label(found.source), found_text(found.tensor),
+                               shape_text(outer)));
+    return false;
+  }
+
+  // From interleaved rotary pairs to half-split ones, so that all layouts give the same numbers.
+  void order_rows() {
+    const ModelSpec& spec = result_->spec_;
+    if (has_original_lm_) {
+      order_stack("backbone_model.", spec.backbone);
+      order_stack("depth_decoder.model.", spec.depth);
+    }
+    if (!has_original_codec_) return;
+    order_stack("encoder_transformer.", spec.codec.transformer);
+    order_stack("decoder_transformer.", spec.codec.transformer);
+  }
+
+  void order_stack(const std::string& prefix, const TransformerSpec& stack) {
+    for (int i = 0; i < stack.n_layers; ++i) {
+      for (const char* name : {"q_proj", "k_proj"}) {
+        const auto it = result_->tensors_.find(fmt::format("{}layers.{}.self_attn.{}.weight", prefix, i, name));
+        if (it != result_->tensors_.end()) it->second = half_split_rows(it->second, stack.head_dim);
+      }
+    }
+  }
+
   void match_manifest() {
     for (const ManifestEntry& entry : manifest_) {
       const auto it = found_.find(entry.name);
@@ -210,7 +259,7 @@ class CheckpointBuilder {
     if (found.tensor.shape != entry.shape) {
       misshapen_.add(
           fmt::format("{} is {}, expected {}", label(found.source), found_text(found.tensor), shape_text(entry.shape)));
-    } else if (!is_floating(found.tensor.type)) {
+    } else if (!is_floating(found.tensor.type) && !(is_quantised(found.tensor.type) && may_be_quantised(entry))) {
       mistyped_.add(
           fmt::format("{} is {}, expected F32, F16, BF16 or F64", label(found.source), found_text(found.tensor)));
     } else {
@@ -219,9 +268,16 @@ class CheckpointBuilder {
     }
   }
 
+  static bool may_be_quantised(const ManifestEntry& entry) {
+    return entry.may_quantise || entry.use == TensorUse::kTable;
+  }
+
   void check_values() {
     std::vector<const TensorInfo*> tensors;
-    for (const std::string& name : result_->names_) tensors.push_back(&result_->tensors_.at(name));
+    for (const std::string& name : result_->names_) {
+      const bool in_rows = !result_->head_rows_.empty() && name == "depth_decoder.codebooks_head.weight";
+      tensors.push_back(in_rows ? &found_.at(kDepthHeadRows).tensor : &result_->tensors_.at(name));
+    }
     const std::vector<bool> bad = find_non_finite(tensors);
     for (size_t i = 0; i < tensors.size(); ++i) {
       if (bad[i]) non_finite_.add(label(found_.at(tensors[i]->name).source));
@@ -253,9 +309,8 @@ class CheckpointBuilder {
 
   void name_layout() {
     const bool has_lm = result_->spec_.has_language_model;
-    result_->lm_rope_interleaved_ = has_lm && has_original_lm_;
-    result_->codec_rope_interleaved_ = has_original_codec_;
-    result_->layout_ = !has_lm ? "mimi" : has_original_lm_ ? "original" : "transformers";
+    const bool has_rows = !result_->head_rows_.empty();
+    result_->layout_ = !has_lm ? "mimi" : has_rows ? "gguf" : has_original_lm_ ? "original" : "transformers";
     if (has_lm && result_->spec_.tied_audio_embeddings) {
       result_->tensors_.emplace(kDepthAudioTable, result_->tensors_.at(kBackboneAudioTable));
     }
@@ -280,7 +335,8 @@ class CheckpointBuilder {
 
 std::shared_ptr<const Checkpoint> Checkpoint::create(ModelSpec spec, std::vector<TensorInfo> tensors,
                                                      const std::string& where, WeightCheck check) {
-  return CheckpointBuilder(std::move(spec), where).build(std::move(tensors), check);
+  const std::vector<TensorInfo> unpacked = unpack_mlx(tensors, spec, where);
+  return CheckpointBuilder(std::move(spec), where).build(unpacked, check);
 }
 
 const TensorInfo& Checkpoint::tensor(const std::string& canonical_name) const {

@@ -2,8 +2,7 @@
 //
 // Canonical names are those of CsmForConditionalGeneration: backbone_model.*, depth_decoder.*, lm_head.weight,
 // embed_text_tokens.weight, and the codec without its prefix ("encoder.layers.0.conv.weight"). The manifest (manifest.h) lists
-// them with shapes. Row order of attention q/k may be interleaved (original files) or half-split (transformers): a flag
-// for each part. Immutable after construction; shared by reference count; any thread may read.
+// them with shapes. Rows of attention q/k come half-split, as in Transformers, also from files that interleave them. Immutable after construction; shared by reference count; any thread may read.
 #pragma once
 
 #include <memory>
@@ -20,6 +19,10 @@ namespace csm {
 inline constexpr const char* kBackboneAudioTable = "backbone_model.embed_tokens.embed_audio_tokens.weight";
 inline constexpr const char* kDepthAudioTable = "depth_decoder.model.embed_tokens.weight";
 
+// How GGUF files name the audio heads: rows of the first [rows, width], and of the others [n_codebooks - 1, rows, width].
+inline constexpr const char* kFirstHeadRows = "lm_head.rows";
+inline constexpr const char* kDepthHeadRows = "depth_decoder.codebooks_head.rows";
+
 // Whether create() reads every weight once to find NaN and infinity (weights that a program made itself need not be read).
 enum class WeightCheck { kValues, kShapesOnly };
 
@@ -35,12 +38,13 @@ class Checkpoint {
   // The tensor under its canonical name. Throws kInternal if the manifest does not have it.
   // Both audio table names always resolve (to the same tensor when tied).
   const TensorInfo& tensor(const std::string& canonical_name) const;
-  bool lm_rope_interleaved() const { return lm_rope_interleaved_; }
-  bool codec_rope_interleaved() const { return codec_rope_interleaved_; }
+  // The audio heads as a product wants them, by codebook: [rows, width], where rows beyond the vocabulary are padding. GGUF files
+  // hold them so; empty for other files, whose heads are lm_head.weight and the transposed slabs of codebooks_head.weight.
+  const std::vector<TensorInfo>& head_rows() const { return head_rows_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   // Canonical names in a stable order, for inspection.
   const std::vector<std::string>& names() const { return names_; }
-  // The layout in words: "transformers", "original", "mimi".
+  // The layout in words: "transformers", "original", "gguf", "mimi".
   const std::string& layout() const { return layout_; }
 
  private:
@@ -51,9 +55,8 @@ class Checkpoint {
   std::unordered_map<std::string, TensorInfo> tensors_;
   std::vector<std::string> names_;
   std::vector<std::string> warnings_;
+  std::vector<TensorInfo> head_rows_;
   std::string layout_;
-  bool lm_rope_interleaved_ = false;
-  bool codec_rope_interleaved_ = false;
 };
 
 }  // namespace csm

@@ -43,6 +43,25 @@ constexpr Rename kLlamaLayer[] = {
     {"mlp.w3.weight", "mlp.up_proj.weight"},
 };
 
+// csm-mlx and mlx-audio: Transformers' names within a layer, the original's row order and whole names, now and then below "model.".
+constexpr std::string_view kMlxPrefix = "model.";
+constexpr Rename kWholeMlx[] = {
+    {"backbone.norm.weight", "backbone_model.norm.weight"},
+    {"decoder.norm.weight", "depth_decoder.model.norm.weight"},
+    {"decoder.audio_embeddings.weight", kDepthAudioTable},  // ours, for the untied tables that theirs cannot express
+};
+constexpr Rename kMlxLayer[] = {
+    {"input_layernorm.weight", "input_layernorm.weight"},
+    {"self_attn.q_proj.weight", "self_attn.q_proj.weight"},
+    {"self_attn.k_proj.weight", "self_attn.k_proj.weight"},
+    {"self_attn.v_proj.weight", "self_attn.v_proj.weight"},
+    {"self_attn.o_proj.weight", "self_attn.o_proj.weight"},
+    {"post_attention_layernorm.weight", "post_attention_layernorm.weight"},
+    {"mlp.gate_proj.weight", "mlp.gate_proj.weight"},
+    {"mlp.down_proj.weight", "mlp.down_proj.weight"},
+    {"mlp.up_proj.weight", "mlp.up_proj.weight"},
+};
+
 constexpr std::string_view kStackedQkv = "self_attn.in_proj_weight";
 constexpr Rename kMimiLayer[] = {
     {kStackedQkv, "self_attn."},
@@ -85,6 +104,8 @@ struct NumberedRule {
 const NumberedRule kNumbered[] = {
     {"backbone.layers.", "backbone_model.layers.", kLlamaLayer, NameFamily::kOriginalLanguageModel},
     {"decoder.layers.", "depth_decoder.model.layers.", kLlamaLayer, NameFamily::kOriginalLanguageModel},
+    {"backbone.layers.", "backbone_model.layers.", kMlxLayer, NameFamily::kOriginalLanguageModel},
+    {"decoder.layers.", "depth_decoder.model.layers.", kMlxLayer, NameFamily::kOriginalLanguageModel},
     {"encoder_transformer.transformer.layers.", "encoder_transformer.layers.", kMimiLayer, NameFamily::kOriginalCodec},
     {"decoder_transformer.transformer.layers.", "decoder_transformer.layers.", kMimiLayer, NameFamily::kOriginalCodec},
     {"encoder.model.", "encoder.layers.", kSeanetModule, NameFamily::kOriginalCodec},
@@ -93,6 +114,12 @@ const NumberedRule kNumbered[] = {
      NameFamily::kOriginalCodec},
     {"quantizer.rvq_rest.vq.layers.", "quantizer.acoustic_residual_vector_quantizer.layers.", kCodebook,
      NameFamily::kOriginalCodec},
+};
+
+// GGUF names, at most 63 bytes long so that ggml's own tools read the files.
+constexpr Rename kGgufPrefixes[] = {
+    {"quantizer.semantic_rvq.", "quantizer.semantic_residual_vector_quantizer."},
+    {"quantizer.acoustic_rvq.", "quantizer.acoustic_residual_vector_quantizer."},
 };
 
 constexpr std::string_view kIgnoredEndings[] = {".codebook.initialized", ".rotary_emb.inv_freq",
@@ -132,6 +159,11 @@ bool apply_any_rule(std::string_view source, CanonicalName& result) {
     result.family = NameFamily::kOriginalLanguageModel;
     return true;
   }
+  if (const Rename* rename = find_rename(kWholeMlx, source)) {
+    result.name = rename->to;
+    result.family = NameFamily::kOriginalLanguageModel;
+    return true;
+  }
   if (const Rename* rename = find_rename(kWholeCodec, source)) {
     result.name = rename->to;
     result.family = NameFamily::kOriginalCodec;
@@ -140,7 +172,7 @@ bool apply_any_rule(std::string_view source, CanonicalName& result) {
   for (const NumberedRule& rule : kNumbered) {
     if (apply_numbered(rule, source, result)) return true;
   }
-  return false;
+  return starts_with(source, kMlxPrefix) && apply_any_rule(source.substr(kMlxPrefix.size()), result);
 }
 
 }  // namespace
@@ -152,9 +184,19 @@ CanonicalName canonical_name(std::string_view source) {
   } else if (!apply_any_rule(source, result)) {
     result.name = starts_with(source, kCodecPrefix) ? source.substr(kCodecPrefix.size()) : source;
   }
+  for (const Rename& prefix : kGgufPrefixes) {
+    if (starts_with(result.name, prefix.from)) result.name.replace(0, prefix.from.size(), prefix.to);
+  }
   for (const std::string_view ending : kIgnoredEndings)
     result.is_ignored = result.is_ignored || ends_with(result.name, ending);
   return result;
+}
+
+std::string gguf_name(const std::string& canonical) {
+  for (const Rename& prefix : kGgufPrefixes) {
+    if (starts_with(canonical, prefix.to)) return std::string(prefix.from) + canonical.substr(prefix.to.size());
+  }
+  return canonical;
 }
 
 bool is_language_model_name(const std::string& canonical) {

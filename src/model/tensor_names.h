@@ -1,7 +1,7 @@
 // Tensor names of all layouts -> canonical names.
 //
 // Place in the flow: weight files -> (here) -> checkpoint. Covered: Transformers (CsmForConditionalGeneration,
-// MimiModel), the original Sesame names and the original Mimi (kyutai moshi) names. Pure functions; any thread.
+// MimiModel), the original Sesame names, the original Mimi (kyutai moshi) names, and our GGUF names. Pure functions; any thread.
 #pragma once
 
 #include <string>
@@ -20,6 +20,9 @@ struct CanonicalName {
 
 // A name that no rule knows comes back as it is, without the prefix "codec_model.".
 CanonicalName canonical_name(std::string_view source);
+
+// The name of a canonical tensor in our GGUF files; canonical_name() takes it back.
+std::string gguf_name(const std::string& canonical);
 
 // Whether a file with this tensor holds (part of) a language model, or of a codec. Names of neither: both false.
 bool is_language_model_name(const std::string& canonical);

@@ -91,7 +91,6 @@ TEST(Loader, MimiAloneUnderKyutaisName) {
   directory.write("config.json", config.at("codec_config").dump());
   const auto checkpoint = load_checkpoint(find_model_files(directory.path()));
   EXPECT_EQ(checkpoint->layout(), "mimi");
-  EXPECT_TRUE(checkpoint->codec_rope_interleaved());
 }
 
 TEST(Loader, OneSafetensorsFileOfAnyName) {

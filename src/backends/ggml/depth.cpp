@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/fail.h"
+#include "model/row_order.h"
 
 namespace csm::ggml {
 namespace {
@@ -13,20 +14,6 @@ namespace {
 constexpr int kRowGroup = 8;
 
 int padded_rows(int n) { return (n + kRowGroup - 1) / kRowGroup * kRowGroup; }
-
-// A head of [vocab, width] rows, with rows of zeros behind.
-ggml_tensor* declare_first_head(WeightStore& store, const TensorInfo& source, WeightType type, int n_rows) {
-  const int64_t vocab = source.shape.at(0);
-  const int64_t width = source.shape.at(1);
-  return store.generated(source.name, weight_type(type, source.type), width, n_rows, [source, vocab, width]() -> FillRows {
-    return [bytes = source.fetch(), type = source.type, vocab, width](int64_t first, int64_t n, float* out) {
-      std::fill(out, out + n * width, 0.0f);
-      const int64_t n_real = std::clamp<int64_t>(vocab - first, 0, n);
-      if (n_real == 0) return;
-      widen_to_f32(type, bytes.data.data() + static_cast<size_t>(first * width) * size_of(type), static_cast<size_t>(n_real * width), out);
-    };
-  });
-}
 
 // Slab `index` of codebooks_head [n_codebooks - 1, width, vocab], transposed to rows of width.
 ggml_tensor* declare_slab(WeightStore& store, const TensorInfo& source, int index, WeightType type, int n_rows) {
@@ -61,9 +48,23 @@ DepthDecoder::DepthDecoder(std::shared_ptr<Device> device, const Checkpoint& che
   const WeightType type = at_least_8_bits(options.depth_type);
   const TensorInfo& projector = checkpoint.tensor("depth_decoder.model.inputs_embeds_projector.weight");
   projection_ = store.matrix(projector, weight_type(type, projector.type));
-  heads_.push_back(declare_first_head(store, checkpoint.tensor("lm_head.weight"), at_least_8_bits(options.backbone_type), padded_vocab_));
+  declare_heads(store, checkpoint, at_least_8_bits(options.backbone_type), type);
+}
+
+// Rows that the file has padded as we do stay where they are.
+void DepthDecoder::declare_heads(WeightStore& store, const Checkpoint& checkpoint, WeightType first_type, WeightType type) {
+  const auto add_rows = [&](const TensorInfo& rows, WeightType of) {
+    const TensorInfo fitting = rows.shape.at(0) > padded_vocab_ ? row_slice(rows, 0, padded_vocab_) : rows;
+    heads_.push_back(store.padded_matrix(fitting, weight_type(of, rows.type), padded_vocab_));
+  };
+  const std::vector<TensorInfo>& rows = checkpoint.head_rows();
+  add_rows(rows.empty() ? checkpoint.tensor("lm_head.weight") : rows.front(), first_type);
   for (int i = 0; i + 1 < spec_.n_codebooks; ++i) {
-    heads_.push_back(declare_slab(store, checkpoint.tensor("depth_decoder.codebooks_head.weight"), i, type, padded_vocab_));
+    if (rows.empty()) {
+      heads_.push_back(declare_slab(store, checkpoint.tensor("depth_decoder.codebooks_head.weight"), i, type, padded_vocab_));
+    } else {
+      add_rows(rows[static_cast<size_t>(i) + 1], type);
+    }
   }
 }
 

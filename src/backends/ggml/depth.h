@@ -50,6 +50,7 @@ class DepthDecoder {
   uint64_t frame_bytes() const;
 
  private:
+  void declare_heads(WeightStore& store, const Checkpoint& checkpoint, WeightType first_type, WeightType type);
   DepthProgram& program(int batch);
   DepthGraph build(DepthProgram& program, int codebook) const;
   ggml_tensor* attend(const DepthProgram& program, Graph& graph, const DepthGraph& built, int position, int n_rows, int layer,

@@ -1,5 +1,6 @@
 #include "backends/ggml/embedding.h"
 
+#include "backends/ggml/weights.h"
 #include "base/fail.h"
 
 namespace csm::ggml {
@@ -14,7 +15,7 @@ EmbeddingTable::EmbeddingTable(const TensorInfo& source)
 void EmbeddingTable::read_row(int64_t row, float* out) const {
   if (row < 0 || row >= n_rows_) fail(ErrorCode::kInternal, "embedding row {} of {}", row, n_rows_);
   const auto width = static_cast<size_t>(width_);
-  widen_to_f32(type_, bytes_.data.data() + static_cast<size_t>(row) * width * size_of(type_), width, out);
+  read_f32(type_, bytes_.data.data() + static_cast<size_t>(row) * bytes_of_row(type_, width_), width, out);
 }
 
 void EmbeddingTable::add_row(int64_t row, float* out) {

@@ -71,11 +71,10 @@ void Graph::set(ggml_tensor* tensor, std::span<const uint16_t> values) { set_ten
 void Graph::get(const ggml_tensor* tensor, std::span<float> values) const { get_tensor(tensor, values); }
 void Graph::get(const ggml_tensor* tensor, std::span<int32_t> values) const { get_tensor(tensor, values); }
 
-ggml_tensor* rope(ggml_context* context, ggml_tensor* x, ggml_tensor* positions, ggml_tensor* inverse_frequencies,
-                  bool interleaved) {
+ggml_tensor* rope(ggml_context* context, ggml_tensor* x, ggml_tensor* positions, ggml_tensor* inverse_frequencies) {
   constexpr float kBase = 1.0f;  // base^anything = 1: the angle is position / inverse_frequency alone
-  return ggml_rope_ext(context, x, positions, inverse_frequencies, static_cast<int>(x->ne[0]),
-                       interleaved ? GGML_ROPE_TYPE_NORMAL : GGML_ROPE_TYPE_NEOX, 0, kBase, 1.0f, 0.0f, 1.0f, 32.0f, 1.0f);
+  return ggml_rope_ext(context, x, positions, inverse_frequencies, static_cast<int>(x->ne[0]), GGML_ROPE_TYPE_NEOX, 0, kBase,
+                       1.0f, 0.0f, 1.0f, 32.0f, 1.0f);
 }
 
 ggml_tensor* attention(ggml_context* context, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask, float scale) {

@@ -46,9 +46,8 @@ class Graph {
 
 // Rotary embedding with angles position * frequency: the frequencies come as their inverses, {head_dim / 2} f32, so that no power is
 // accumulated along the dimensions. x {head_dim, n_heads, n_positions}, positions {n_positions} i32.
-// interleaved: pairs (2i, 2i+1); else (i, i + head_dim / 2).
-ggml_tensor* rope(ggml_context* context, ggml_tensor* x, ggml_tensor* positions, ggml_tensor* inverse_frequencies,
-                  bool interleaved);
+// Pairs are (i, i + head_dim / 2).
+ggml_tensor* rope(ggml_context* context, ggml_tensor* x, ggml_tensor* positions, ggml_tensor* inverse_frequencies);
 
 // softmax(k^T q * scale + mask) v. q {head_dim, n_queries, n_heads, batch}, k {head_dim, n_keys, n_kv_heads, batch},
 // v {n_keys, head_dim, n_kv_heads, batch} (transposed), mask {n_keys, n_queries} f32 or null.

@@ -6,7 +6,6 @@ StackWeights declare_stack(WeightStore& store, const Checkpoint& checkpoint, con
                            const TransformerSpec& spec, WeightType type) {
   StackWeights stack;
   stack.spec = spec;
-  stack.interleaved = checkpoint.lm_rope_interleaved();
   const auto matrix = [&](const std::string& name) {
     const TensorInfo& source = checkpoint.tensor(name);
     ggml_tensor* tensor = store.matrix(source, weight_type(type, source.type));
@@ -39,7 +38,8 @@ WeightType at_least_8_bits(WeightType type) {
     case WeightType::kQ6_K:
     case WeightType::kQ5_K:
     case WeightType::kQ4_K:
-    case WeightType::kQ4_0: return WeightType::kQ8_0;
+    case WeightType::kQ4_0:
+    case WeightType::kIQ4_NL: return WeightType::kQ8_0;
     default: return type;
   }
 }
@@ -58,8 +58,8 @@ ggml_tensor* run_layers(ggml_context* context, const StackWeights& stack, ggml_t
     ggml_tensor* q = ggml_reshape_3d(context, ggml_mul_mat(context, layer.q, a), spec.head_dim, spec.n_heads, n);
     ggml_tensor* k = ggml_reshape_3d(context, ggml_mul_mat(context, layer.k, a), spec.head_dim, spec.n_kv_heads, n);
     ggml_tensor* v = ggml_mul_mat(context, layer.v, a);
-    q = rope(context, q, positions, stack.inverse_frequencies, stack.interleaved);
-    k = rope(context, k, positions, stack.inverse_frequencies, stack.interleaved);
+    q = rope(context, q, positions, stack.inverse_frequencies);
+    k = rope(context, k, positions, stack.inverse_frequencies);
     x = ggml_add(context, x, ggml_mul_mat(context, layer.o, attend(i, q, k, v)));
     ggml_tensor* m = rms_norm(context, x, layer.ffn_norm, spec.norm_eps);
     ggml_tensor* hidden =

@@ -25,7 +25,6 @@ struct LayerWeights {
 
 struct StackWeights {
   TransformerSpec spec;
-  bool interleaved = false;  // row order of q and k
   std::vector<LayerWeights> layers;
   ggml_tensor* norm = nullptr;
   ggml_tensor* inverse_frequencies = nullptr;  // {head_dim / 2}

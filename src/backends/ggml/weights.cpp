@@ -17,17 +17,8 @@ namespace {
 constexpr size_t kMaxTensors = 16'384;
 constexpr int64_t kElementsPerChunk = 1 << 18;  // 1 MB of float32 for each thread
 
-ggml_type stored_type(DType type) {
-  switch (type) {
-    case DType::kF16: return GGML_TYPE_F16;
-    case DType::kBF16: return GGML_TYPE_BF16;
-    default: return GGML_TYPE_F32;
-  }
-}
-
 bool is_stored_as(DType stored, ggml_type type) {
-  return (stored == DType::kF32 && type == GGML_TYPE_F32) || (stored == DType::kF16 && type == GGML_TYPE_F16) ||
-         (stored == DType::kBF16 && type == GGML_TYPE_BF16);
+  return (stored == DType::kF32 || stored_type(stored) != GGML_TYPE_F32) && stored_type(stored) == type;
 }
 
 // n_rows rows of n elements, from float32 to the type.
@@ -72,13 +63,43 @@ void convert(const FillRows& rows, ggml_type type, int64_t n, int64_t n_rows, ch
 OpenRows stored_rows(const TensorInfo& source, int64_t n) {
   return [source, n]() -> FillRows {
     return [bytes = source.fetch(), type = source.type, n](int64_t first, int64_t n_rows, float* out) {
-      const std::byte* begin = bytes.data.data() + static_cast<size_t>(first * n) * size_of(type);
+      const std::byte* begin = bytes.data.data() + bytes_of_row(type, first * n);
       widen_to_f32(type, begin, static_cast<size_t>(n_rows * n), out);
     };
   };
 }
 
+// The same, then rows of zeros.
+OpenRows padded_rows(const TensorInfo& source, int64_t n) {
+  return [open = stored_rows(source, n), n, n_stored = source.shape.at(0)]() -> FillRows {
+    return [rows = open(), n, n_stored](int64_t first, int64_t n_rows, float* out) {
+      const int64_t n_real = std::clamp<int64_t>(n_stored - first, 0, n_rows);
+      if (n_real > 0) rows(first, n_real, out);
+      std::fill(out + n_real * n, out + n_rows * n, 0.0f);
+    };
+  };
+}
+
 }  // namespace
+
+ggml_type stored_type(DType type) {
+  switch (type) {
+    case DType::kF16: return GGML_TYPE_F16;
+    case DType::kBF16: return GGML_TYPE_BF16;
+    case DType::kQ8_0: return GGML_TYPE_Q8_0;
+    case DType::kQ6_K: return GGML_TYPE_Q6_K;
+    case DType::kQ5_K: return GGML_TYPE_Q5_K;
+    case DType::kQ4_K: return GGML_TYPE_Q4_K;
+    case DType::kQ4_0: return GGML_TYPE_Q4_0;
+    case DType::kIQ4_NL: return GGML_TYPE_IQ4_NL;
+    default: return GGML_TYPE_F32;
+  }
+}
+
+void read_f32(DType type, const std::byte* source, size_t n, float* out) {
+  if (!is_quantised(type)) return widen_to_f32(type, source, n, out);
+  ggml_get_type_traits(stored_type(type))->to_float(source, out, static_cast<int64_t>(n));
+}
 
 ggml_type weight_type(WeightType type, DType stored) {
   switch (type) {
@@ -91,6 +112,7 @@ ggml_type weight_type(WeightType type, DType stored) {
     case WeightType::kQ5_K: return GGML_TYPE_Q5_K;
     case WeightType::kQ4_K: return GGML_TYPE_Q4_K;
     case WeightType::kQ4_0: return GGML_TYPE_Q4_0;
+    case WeightType::kIQ4_NL: return GGML_TYPE_IQ4_NL;
   }
   fail(ErrorCode::kInternal, "unknown weight type {}", static_cast<int>(type));
 }
@@ -98,15 +120,31 @@ ggml_type weight_type(WeightType type, DType stored) {
 ggml_tensor* WeightStore::vector(const TensorInfo& source) {
   const int64_t n = source.n_elements();
   ggml_tensor* tensor = declare(device_->buffer_type(), source.name, GGML_TYPE_F32, n, 1);
-  items_.push_back({tensor, stored_rows(source, n)});
+  items_.push_back({tensor, stored_rows(source, n), nullptr});
   return tensor;
 }
 
 ggml_tensor* WeightStore::matrix(const TensorInfo& source, ggml_type type) {
-  const int64_t n_rows = source.shape.at(0);
-  const int64_t n = source.n_elements() / n_rows;
-  if (device_->is_cpu() && is_stored_as(source.type, type)) return map(source, type, n, n_rows);
-  return generated(source.name, type, n, n_rows, stored_rows(source, n));
+  return padded_matrix(source, type, source.shape.at(0));
+}
+
+ggml_tensor* WeightStore::padded_matrix(const TensorInfo& source, ggml_type type, int64_t n_rows) {
+  const int64_t n_stored = source.shape.at(0);
+  const int64_t n = source.n_elements() / n_stored;
+  if (is_quantised(source.type) && !is_stored_as(source.type, type)) {
+    fail(ErrorCode::kInvalidArgument, "'{}' is stored as {} and cannot become {}: quantised weights are used as they are; "
+         "quantise the float weights instead", source.name, to_string(source.type), ggml_type_name(type));
+  }
+  if (!is_stored_as(source.type, type)) {
+    return generated(source.name, type, n, n_rows, n_rows == n_stored ? stored_rows(source, n) : padded_rows(source, n));
+  }
+  const bool may_repack = repack_ && is_quantised(source.type);
+  const auto buffer_type = may_repack ? device_->weight_buffer_type(type, n, n_rows) : device_->buffer_type();
+  if (device_->is_cpu() && n_rows == n_stored && buffer_type == device_->buffer_type()) return map(source, type, n, n_rows);
+  if (!is_quantised(source.type)) return generated(source.name, type, n, n_rows, padded_rows(source, n));
+  ggml_tensor* tensor = declare(buffer_type, source.name, type, n, n_rows);
+  items_.push_back({tensor, nullptr, source.fetch});
+  return tensor;
 }
 
 ggml_tensor* WeightStore::generated(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, OpenRows open) {
@@ -116,7 +154,7 @@ ggml_tensor* WeightStore::generated(const std::string& name, ggml_type type, int
   }
   const auto buffer_type = repack_ ? device_->weight_buffer_type(type, ne0, ne1) : device_->buffer_type();
   ggml_tensor* tensor = declare(buffer_type, name, type, ne0, ne1);
-  items_.push_back({tensor, std::move(open)});
+  items_.push_back({tensor, std::move(open), nullptr});
   return tensor;
 }
 
@@ -125,7 +163,7 @@ ggml_tensor* WeightStore::constant(std::vector<float> values) {
   ggml_tensor* tensor = declare(device_->buffer_type(), "constant", GGML_TYPE_F32, n, 1);
   items_.push_back({tensor, [values = std::move(values)]() -> FillRows {
                       return [values](int64_t, int64_t, float* out) { std::copy(values.begin(), values.end(), out); };
-                    }});
+                    }, nullptr});
   return tensor;
 }
 
@@ -166,7 +204,11 @@ void WeightStore::load() {
     ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
   }
   for (Item& item : items_) {
-    fill(item);
+    if (item.fetch) {
+      fill_from_stored(item);
+    } else {
+      fill(item);
+    }
     item.open = nullptr;
   }
   items_.clear();
@@ -182,6 +224,19 @@ void WeightStore::fill(const Item& item) const {
   char* out = in_place ? static_cast<char*>(tensor->data) : staging.data();
   convert(rows, tensor->type, tensor->ne[0], tensor->ne[1], out, device_->n_threads());
   if (!in_place) ggml_backend_tensor_set(tensor, staging.data(), 0, staging.size());
+}
+
+// Blocks of zero bytes are rows of zeros in every quantised type.
+void WeightStore::fill_from_stored(const Item& item) const {
+  const TensorBytes bytes = item.fetch();
+  const size_t n_bytes = ggml_nbytes(item.tensor);
+  if (bytes.data.size() == n_bytes) {
+    ggml_backend_tensor_set(item.tensor, bytes.data.data(), 0, n_bytes);
+    return;
+  }
+  std::vector<std::byte> padded(bytes.data.begin(), bytes.data.end());
+  padded.resize(n_bytes);
+  ggml_backend_tensor_set(item.tensor, padded.data(), 0, n_bytes);
 }
 
 std::vector<float> to_f32(const TensorInfo& source) {

@@ -16,6 +16,11 @@ namespace csm::ggml {
 
 // The ggml type that a weight is computed with. kAsStored gives the file's own type.
 ggml_type weight_type(WeightType type, DType stored);
+// The type that holds bytes of a stored type as they are; F32 for the types that ggml does not compute with.
+ggml_type stored_type(DType type);
+
+// Floating point or quantised elements as float32: n whole blocks.
+void read_f32(DType type, const std::byte* source, size_t n, float* out);
 
 // Writes rows [first, first + n) of a weight as float32 to out, row-major. Called from several threads.
 using FillRows = std::function<void(int64_t first, int64_t n, float* out)>;
@@ -28,8 +33,11 @@ class WeightStore {
 
   // A tensor of n elements as float32 {n}, whatever its shape (norms, biases).
   ggml_tensor* vector(const TensorInfo& source);
-  // [rows, inner, ...] row-major as {product of inner, rows}. Errors: kUnsupported when a block of the type does not divide a row.
+  // [rows, inner, ...] row-major as {product of inner, rows}. Errors: kUnsupported when a block of the type does not divide a row;
+  // kInvalidArgument when the weights are quantised already, to another type.
   ggml_tensor* matrix(const TensorInfo& source, ggml_type type);
+  // The same with rows of zeros behind until there are n_rows.
+  ggml_tensor* padded_matrix(const TensorInfo& source, ggml_type type, int64_t n_rows);
   // Anything else (transposed, padded, computed): ne1 rows of ne0 elements from open. `name` is for messages.
   ggml_tensor* generated(const std::string& name, ggml_type type, int64_t ne0, int64_t ne1, OpenRows open);
   // Values of our own, {n} f32.
@@ -44,10 +52,12 @@ class WeightStore {
   struct Item {
     ggml_tensor* tensor = nullptr;
     OpenRows open;
+    std::function<TensorBytes()> fetch;  // instead of open: bytes of the tensor's own type, perhaps of fewer rows
   };
   ggml_tensor* declare(ggml_backend_buffer_type_t buffer_type, const std::string& name, ggml_type type, int64_t ne0, int64_t ne1);
   ggml_tensor* map(const TensorInfo& source, ggml_type type, int64_t ne0, int64_t ne1);
   void fill(const Item& item) const;
+  void fill_from_stored(const Item& item) const;
 
   std::shared_ptr<Device> device_;
   bool repack_;

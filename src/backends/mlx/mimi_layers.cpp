@@ -12,6 +12,7 @@
 namespace csm::mlx_backend {
 namespace {
 
+constexpr bool kInterleavedPairs = false;                // checkpoints give q and k half-split
 constexpr int64_t kMaxPositions = int64_t{1} << 24;  // what float32 positions count exactly
 
 mx::array elu(const mx::array& x, const mx::Stream& s) {
@@ -143,7 +144,7 @@ mx::array FrameBuilder::attend(const std::string& name, const CodecLayer& layer,
   const auto heads = [&](const mx::array& of, int first, int count) {
     return mx::slice(of, {0, first, 0, 0}, {1, first + count, n, spec.head_dim}, s_);
   };
-  const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated), spec.head_dim, weights_.interleaved, std::nullopt, 1.0f,
+  const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated), spec.head_dim, kInterleavedPairs, std::nullopt, 1.0f,
                                       static_cast<int>(ring.position()), weights_.wavelengths, s_);
   const auto remembered = [&](const std::string& which, const mx::array& added) {
     const std::string key = name + which;

@@ -160,7 +160,7 @@ std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> dev
   const auto biased = [&](const std::string& name) { return loader.biased_convolution(name, 1); };
   const size_t last = 3 * spec.upsampling_ratios.size() + 2;
   auto weights = std::make_shared<MimiWeights>(MimiWeights{
-      spec, checkpoint.codec_rope_interleaved(), loader.keep(rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim)),
+      spec, loader.keep(rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim)),
       biased("encoder.layers.0.conv"), loader.encoder_stages(spec.upsampling_ratios),
       biased(fmt::format("encoder.layers.{}.conv", last)), loader.transformer("encoder_transformer", spec.transformer.n_layers),
       loader.convolution("downsample.conv", kLatentStride), loader.depthwise_upsampling(),

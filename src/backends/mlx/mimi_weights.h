@@ -70,7 +70,6 @@ struct QuantiserPart {
 
 struct MimiWeights {
   CodecSpec spec;
-  bool interleaved = false;  // row order of q and k
   mx::array wavelengths;     // [head_dim / 2]
 
   Convolution encoder_first;

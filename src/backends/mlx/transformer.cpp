@@ -3,6 +3,8 @@
 namespace csm::mlx_backend {
 namespace {
 
+constexpr bool kInterleavedPairs = false;  // checkpoints give q and k half-split
+
 mx::array swiglu(const mx::array& gate_up, int width, const mx::Stream& s) {
   const mx::array gate = columns(gate_up, 0, width, s);
   const mx::array silu = mx::multiply(gate, mx::sigmoid(gate, s), s);
@@ -34,7 +36,6 @@ Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::
                  WeightType type) {
   const auto tensor = [&](const std::string& name) { return &checkpoint.tensor(prefix + name); };
   Stack stack{spec,
-              checkpoint.lm_rope_interleaved(),
               {},
               loader.vector(*tensor("norm.weight")),
               loader.keep(rope_wavelengths(spec.rope, spec.head_dim)),
@@ -71,7 +72,7 @@ mx::array run_layers(const Stack& stack, mx::array x, int position, const Attend
     mx::array qkv = mx::reshape(layer.qkv(a, s), {batch, n, n_rotated + spec.n_kv_heads, spec.head_dim}, s);
     qkv = mx::transpose(qkv, {0, 2, 1, 3}, s);
     // q and k in one go.
-    const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated, s), spec.head_dim, stack.interleaved, std::nullopt, 1.0f, position,
+    const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated, s), spec.head_dim, kInterleavedPairs, std::nullopt, 1.0f, position,
                                         stack.wavelengths, s);
     mx::array mixed = attend(i, heads(qk, 0, spec.n_heads, s), heads(qk, spec.n_heads, spec.n_kv_heads, s),
                              heads(qkv, n_rotated, spec.n_kv_heads, s));

@@ -22,7 +22,6 @@ struct LayerWeights {
 
 struct Stack {
   TransformerSpec spec;
-  bool interleaved = false;  // row order of q and k
   std::vector<LayerWeights> layers;
   mx::array norm;
   mx::array wavelengths;     // [head_dim / 2]: 1 / angle per position, which is what fast::rope calls freqs
