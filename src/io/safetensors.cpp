@@ -27,7 +27,7 @@ struct Entry {
 
 std::optional<DType> parse_dtype(const std::string& name) {
   for (const DType type : {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kI64, DType::kI32, DType::kI16,
-                           DType::kI8, DType::kU8, DType::kBool}) {
+                           DType::kI8, DType::kU8, DType::kBool, DType::kU32}) {
     if (name == to_string(type)) return type;
   }
   return std::nullopt;
@@ -37,7 +37,7 @@ DType read_dtype(const JsonObject& entry, const std::string& where, const std::s
   const std::string text = entry.text("dtype");
   const auto type = parse_dtype(text);
   if (type) return *type;
-  for (const char* known : {"U16", "U32", "U64", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"}) {
+  for (const char* known : {"U16", "U64", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"}) {
     if (text == known) {
       fail(ErrorCode::kUnsupported, "'{}': tensor '{}' has type {}, which is not supported; convert it to F32, F16 or BF16",
            where, name, text);

@@ -6,6 +6,12 @@
 namespace csm::mlx_backend {
 namespace {
 
+// The first n_rows of stored rows; those behind are padding.
+Matrix load_rows(WeightLoader& loader, const TensorInfo& source, int n_rows, WeightType type) {
+  const mx::array rows = loader.stored(source);
+  return loader.matrix(source.name, mx::slice(rows, {0, 0}, {n_rows, rows.shape(1)}, loader.stream()), type, source.type);
+}
+
 // codebooks_head [n_codebooks - 1, width, vocab] as one matrix for each codebook from 1.
 void load_heads(WeightLoader& loader, const TensorInfo& source, WeightType type, std::vector<Matrix>& heads) {
   const mx::Stream& s = loader.stream();
@@ -27,8 +33,14 @@ DepthDecoder::DepthDecoder(std::shared_ptr<Device> device, WeightLoader& loader,
       projection_(loader.matrix({&checkpoint.tensor("depth_decoder.model.inputs_embeds_projector.weight")},
                                 at_least_8_bits(options.depth_type))),
       audio_table_(loader.table(checkpoint.tensor(kDepthAudioTable))) {
-  heads_.push_back(loader.matrix({&checkpoint.tensor("lm_head.weight")}, at_least_8_bits(options.backbone_type)));
-  load_heads(loader, checkpoint.tensor("depth_decoder.codebooks_head.weight"), at_least_8_bits(options.depth_type), heads_);
+  const WeightType first_type = at_least_8_bits(options.backbone_type);
+  const WeightType type = at_least_8_bits(options.depth_type);
+  for (const TensorInfo& rows : checkpoint.head_rows()) {
+    heads_.push_back(load_rows(loader, rows, spec_.audio_vocab, heads_.empty() ? first_type : type));
+  }
+  if (!heads_.empty()) return;
+  heads_.push_back(loader.matrix({&checkpoint.tensor("lm_head.weight")}, first_type));
+  load_heads(loader, checkpoint.tensor("depth_decoder.codebooks_head.weight"), type, heads_);
 }
 
 uint64_t DepthDecoder::frame_bytes() const {

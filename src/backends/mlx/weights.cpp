@@ -38,8 +38,13 @@ int quantised_bits(WeightType type) {
     case WeightType::kQ5_K: return 5;
     case WeightType::kQ4_K:
     case WeightType::kQ4_0: return 4;
-    default: return 0;
+    case WeightType::kAsStored:
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16: return 0;
+    default: break;
   }
+  fail(ErrorCode::kUnsupported, "the MLX backend has no such quantised type; use q8_0, q6_K, q5_K, q4_K or q4_0, or --backend ggml");
 }
 
 WeightType at_least_8_bits(WeightType type) { return quantised_bits(type) > 0 ? WeightType::kQ8_0 : type; }
@@ -52,6 +57,10 @@ mx::array Matrix::operator()(const mx::array& x, const mx::Stream& s) const {
 }
 
 mx::array WeightLoader::stored(const TensorInfo& source) const {
+  if (is_quantised(source.type)) {
+    fail(ErrorCode::kUnsupported, "'{}' is stored as {}, which MLX does not compute with; use --backend ggml, or convert the unquantised model",
+         source.name, to_string(source.type));
+  }
   const TensorBytes bytes = source.fetch();
   const bool is_known = source.type == DType::kF32 || source.type == DType::kF16 || source.type == DType::kBF16;
   if (!is_known) {
