@@ -42,7 +42,10 @@ Codes first_codebooks(const Codes& codes, int n_codebooks) {
 
 void report(const CodecOptions& options, const Codes& codes, double seconds) {
   if (options.json) {
-    print_json({{"file", options.output}, {"frames", codes.n_frames()}, {"codebooks", codes.n_codebooks}, {"seconds", seconds}});
+    print_json({{"file", options.output},
+                {"frames", codes.n_frames()},
+                {"codebooks", codes.n_codebooks},
+                {"seconds", seconds}});
   } else {
     print_text(fmt::format("csm: {}: {} frames of {} codebooks, {:.2f} s",
                            options.output == "-" ? "standard output" : printable(options.output), codes.n_frames(),
@@ -69,7 +72,8 @@ int run_decode(const CodecOptions& options) {
   check_output_folder(options.output);
   Codes codes = read_codes(options.input);
   if (options.n_codebooks > codes.n_codebooks) {
-    throw UsageError(fmt::format("--codebooks {}: '{}' has {} codebooks", options.n_codebooks, options.input, codes.n_codebooks));
+    throw UsageError(
+        fmt::format("--codebooks {}: '{}' has {} codebooks", options.n_codebooks, options.input, codes.n_codebooks));
   }
   if (options.n_codebooks > 0) codes = first_codebooks(codes, options.n_codebooks);
   const std::shared_ptr<Engine> engine = open_engine(options.engine);
@@ -81,14 +85,17 @@ int run_decode(const CodecOptions& options) {
   return kDone;
 }
 
-CLI::App* add_direction(CLI::App& codec, const char* name, const char* text, CodecOptions& options, const char* input_text,
-                        const char* output_text) {
+CLI::App* add_direction(CLI::App& codec, const char* name, const char* text, CodecOptions& options,
+                        const char* input_text, const char* output_text) {
   CLI::App* app = codec.add_subcommand(name, text);
   app->footer(kFooter);
   app->add_option("input", options.input, input_text)->type_name("FILE")->required();
   app->add_option("-o,--output", options.output, output_text)->type_name("FILE")->group("Output")->required();
   app->add_option("--codebooks", options.n_codebooks, "Use only the first N codebooks; 0 = all")
-      ->type_name("N")->group("Output")->capture_default_str()->check(whole_number(0));
+      ->type_name("N")
+      ->group("Output")
+      ->capture_default_str()
+      ->check(whole_number(0));
   add_json_flag(*app, options.json);
   add_codec_engine_flags(*app, options.engine);
   return app;
@@ -101,14 +108,16 @@ void add_codec(CLI::App& program, Commands& commands) {
   codec->require_subcommand(1);
   codec->footer(kFooter);
   const auto encoding = std::make_shared<CodecOptions>();
-  CLI::App* encode = add_direction(*codec, "encode", "Turn an audio file into codes", *encoding,
-                                   "Audio file; any rate, channels are averaged", "Tensor file to write (.safetensors)");
+  CLI::App* encode =
+      add_direction(*codec, "encode", "Turn an audio file into codes", *encoding,
+                    "Audio file; any rate, channels are averaged", "Tensor file to write (.safetensors)");
   commands.push_back({encode, [encoding] { return run_encode(*encoding); }});
   const auto decoding = std::make_shared<CodecOptions>();
   CLI::App* decode = add_direction(*codec, "decode", "Turn codes into an audio file", *decoding,
                                    "Tensor file with codes int32 [n_frames, n_codebooks]",
                                    "Audio file (.wav, .flac ...); - streams WAV to standard output");
-  decode->add_flag("--float", decoding->is_float, "Write 32-bit float samples instead of 16-bit integers")->group("Output");
+  decode->add_flag("--float", decoding->is_float, "Write 32-bit float samples instead of 16-bit integers")
+      ->group("Output");
   commands.push_back({decode, [decoding] { return run_decode(*decoding); }});
 }
 

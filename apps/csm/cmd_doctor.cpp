@@ -45,7 +45,8 @@ std::string to_text(const SystemReport& report) {
   const auto line = [](const char* name, const std::string& value) { return fmt::format("{:<18}{}\n", name, value); };
   std::string text = line("csm", report.csm_version + ", " + report.compiler);
   text += line("system", report.operating_system);
-  text += line("processor", fmt::format("{} physical cores, {} logical", report.n_physical_cores, report.n_logical_cores));
+  text +=
+      line("processor", fmt::format("{} physical cores, {} logical", report.n_physical_cores, report.n_logical_cores));
   text += line("memory", human_bytes(report.memory_bytes));
   text += line("cpu features", fmt::format("{}", fmt::join(report.cpu_features, " ")));
   for (const auto& [name, version] : report.libraries) text += line("library", name + " " + version);

@@ -29,7 +29,8 @@ Json to_json(const FileReport& report, const std::string& path) {
   for (const auto& [name, value] : report.spec) spec[name] = value;
   Json tensors = Json::array();
   for (const TensorSummary& tensor : report.tensors) {
-    tensors.push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.n_bytes}});
+    tensors.push_back(
+        {{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}, {"bytes", tensor.n_bytes}});
   }
   Json memory = Json::object();
   for (const auto& [type, n_bytes] : report.memory_estimates) memory[type] = n_bytes;
@@ -66,8 +67,9 @@ std::string to_text(const FileReport& report, const InspectOptions& options) {
   if (options.tensors) {
     std::vector<std::pair<std::string, std::string>> tensors;
     for (const TensorSummary& tensor : report.tensors) {
-      tensors.emplace_back(printable(tensor.name), fmt::format("{} [{}], {}", tensor.type, fmt::join(tensor.shape, ", "),
-                                                               human_bytes(tensor.n_bytes)));
+      tensors.emplace_back(
+          printable(tensor.name),
+          fmt::format("{} [{}], {}", tensor.type, fmt::join(tensor.shape, ", "), human_bytes(tensor.n_bytes)));
     }
     text += "\nTensors\n" + pairs_text(tensors);
   }
@@ -92,7 +94,8 @@ void add_inspect(CLI::App& program, Commands& commands) {
   CLI::App* app = program.add_subcommand("inspect", "Check a model and show what it is");
   const auto options = std::make_shared<InspectOptions>();
   app->footer(kFooter);
-  app->add_option("model", options->path, "Model directory, safetensors file or config.json (default: the bundled model)")
+  app->add_option("model", options->path,
+                  "Model directory, safetensors file or config.json (default: the bundled model)")
       ->type_name("PATH");
   app->add_flag("--tensors", options->tensors, "List every tensor")->group("Output");
   add_json_flag(*app, options->json);

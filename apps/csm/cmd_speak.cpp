@@ -28,7 +28,8 @@ constexpr const char* kFooter = R"(Examples:
   csm speak "And you?" --speaker 1 --context conversation.json -o you.wav --json
 
 A conversation file is a list of turns in order; paths are relative to it:
-  [{"speaker": 0, "text": "Hello there.", "audio": "hello.wav"}, {"speaker": 1, "text": "Hi!", "codes": "hi.safetensors"}]
+  [{"speaker": 0, "text": "Hello there.", "audio": "hello.wav"},
+   {"speaker": 1, "text": "Hi!", "codes": "hi.safetensors"}]
 Without a text, its last turn is spoken if that has neither audio nor codes.
 --temperature and the other sampling flags set the backbone and the depth decoder; --depth-... sets the latter alone.
 Without --seed each run differs; the summary and --json name the seed that repeats it.)";
@@ -105,7 +106,9 @@ SpeechRequest make_request(const SpeakOptions& options) {
 // Samples go on as they come: into memory for a file, straight to the reader of a pipe.
 class SampleSink {
  public:
-  SampleSink(const SpeakOptions& options, int sample_rate_hz) : options_(options) { audio_.sample_rate_hz = sample_rate_hz; }
+  SampleSink(const SpeakOptions& options, int sample_rate_hz) : options_(options) {
+    audio_.sample_rate_hz = sample_rate_hz;
+  }
 
   void add(const std::vector<float>& samples) {
     n_samples_ += samples.size();
@@ -123,8 +126,9 @@ class SampleSink {
 
   void finish() {
     if (n_samples_ == 0) {
-      throw Error(ErrorCode::kInvalidData,
-                  "the model ended before its first frame, so there is nothing to write; try another --seed or --min-frames 1");
+      throw Error(
+          ErrorCode::kInvalidData,
+          "the model ended before its first frame, so there is nothing to write; try another --seed or --min-frames 1");
     }
     if (!options_.to_stdout()) write_audio_file(options_.output, audio_, options_.format());
   }
@@ -165,29 +169,22 @@ SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptio
 
 void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
   if (options.quiet) return;
-  print_text(fmt::format("csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
-                         options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds,
-                         stats.n_frames, stats.real_time_factor, stats.seed,
-                         stats.finish_reason == FinishReason::kMaxLength ? "stopped at the length limit"
-                                                                         : "ended by the model"));
+  print_text(fmt::format(
+      "csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
+      options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds, stats.n_frames,
+      stats.real_time_factor, stats.seed,
+      stats.finish_reason == FinishReason::kMaxLength ? "stopped at the length limit" : "ended by the model"));
 }
 
 Json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
-                       const SpeechStats& stats) {
-  return {{"file", options.output},
-          {"model", model},
-          {"seconds", stats.audio_seconds},
-          {"frames", stats.n_frames},
-          {"seed", request.seed},
-          {"finish_reason", to_string(stats.finish_reason)},
-          {"rtf", stats.real_time_factor},
-          {"first_audio_ms", stats.first_audio_ms},
-          {"context_ms", stats.context_ms},
-          {"prefill_ms", stats.prefill_ms},
-          {"total_ms", stats.total_ms},
-          {"prompt_positions", stats.n_prompt_positions},
-          {"threads", stats.n_threads},
-          {"peak_memory_bytes", peak_memory_bytes()}};
+             const SpeechStats& stats) {
+  return {{"file", options.output},         {"model", model},
+          {"seconds", stats.audio_seconds}, {"frames", stats.n_frames},
+          {"seed", request.seed},           {"finish_reason", to_string(stats.finish_reason)},
+          {"rtf", stats.real_time_factor},  {"first_audio_ms", stats.first_audio_ms},
+          {"context_ms", stats.context_ms}, {"prefill_ms", stats.prefill_ms},
+          {"total_ms", stats.total_ms},     {"prompt_positions", stats.n_prompt_positions},
+          {"threads", stats.n_threads},     {"peak_memory_bytes", peak_memory_bytes()}};
 }
 
 int run_speak(SpeakOptions options) {
@@ -211,11 +208,14 @@ int run_speak(SpeakOptions options) {
 
 void add_output_flags(CLI::App& app, SpeakOptions& options) {
   const char* group = "Output";
-  app.add_option("-o,--output", options.output, "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams WAV to standard output")
-      ->type_name("FILE")->group(group);
+  app.add_option("-o,--output", options.output,
+                 "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams WAV to standard output")
+      ->type_name("FILE")
+      ->group(group);
   app.add_flag("--float", options.is_float, "Write 32-bit float samples instead of 16-bit integers")->group(group);
   app.add_option("--dump-prompt", options.dump_prompt, "Write what the model is given; without -o nothing is spoken")
-      ->type_name("FILE.safetensors")->group(group);
+      ->type_name("FILE.safetensors")
+      ->group(group);
   add_json_flag(app, options.json);
   app.add_flag("-q,--quiet", options.quiet, "No progress and no summary")->group(group);
 }
@@ -228,16 +228,26 @@ void add_speak(CLI::App& program, Commands& commands) {
   app->footer(kFooter);
   app->add_option("text", options->text, "What to say; - reads standard input")->type_name("TEXT");
   app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
-      ->type_name("FILE")->group("What to say");
+      ->type_name("FILE")
+      ->group("What to say");
   app->add_option("--speaker", options->speaker, "Who speaks: a number as in the context (default: 0)")
-      ->type_name("N")->group("What to say")->check(whole_number(0));
+      ->type_name("N")
+      ->group("What to say")
+      ->check(whole_number(0));
   add_context_flags(*app, options->context);
   add_output_flags(*app, *options);
-  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")->type_name("N")->group("Length and chance")->check(whole_number(0));
+  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")
+      ->type_name("N")
+      ->group("Length and chance")
+      ->check(whole_number(0));
   app->add_option("--max-seconds", options->max_seconds, "Stop after this much speech (default: the model's limit)")
-      ->type_name("S")->group("Length and chance");
+      ->type_name("S")
+      ->group("Length and chance");
   app->add_option("--min-frames", options->min_frames, "The model may not end before this many frames of 80 ms")
-      ->type_name("N")->group("Length and chance")->capture_default_str()->check(whole_number(0));
+      ->type_name("N")
+      ->group("Length and chance")
+      ->capture_default_str()
+      ->check(whole_number(0));
   add_sampling_flags(*app, options->sampling);
   add_engine_flags(*app, options->engine);
   commands.push_back({app, [options] { return run_speak(*options); }});

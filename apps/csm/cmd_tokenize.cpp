@@ -29,7 +29,8 @@ struct TokenizeOptions {
 std::string given_text(const TokenizeOptions& options) {
   if (options.text && !options.text_file.empty()) throw UsageError("give either a text or --text-file");
   if (!options.text_file.empty()) return read_text(options.text_file);
-  if (!options.text) throw UsageError("what shall be tokenized? give a text, --text-file FILE, or - for standard input");
+  if (!options.text)
+    throw UsageError("what shall be tokenized? give a text, --text-file FILE, or - for standard input");
   return *options.text == "-" ? read_text("-") : *options.text;
 }
 
@@ -45,7 +46,8 @@ int run_tokenize(const TokenizeOptions& options) {
     return kDone;
   }
   std::string lines;
-  for (size_t i = 0; i < result.ids.size(); ++i) lines += fmt::format("{:>7}  {}\n", result.ids[i], printable(result.tokens[i]));
+  for (size_t i = 0; i < result.ids.size(); ++i)
+    lines += fmt::format("{:>7}  {}\n", result.ids[i], printable(result.tokens[i]));
   print_text(lines + fmt::format("{} tokens", result.ids.size()));
   return kDone;
 }
@@ -58,8 +60,10 @@ void add_tokenize(CLI::App& program, Commands& commands) {
   app->footer(kFooter);
   app->add_option("text", options->text, "The text; - reads standard input")->type_name("TEXT");
   app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
-      ->type_name("FILE")->group("What to read");
-  app->add_flag("--bos-eos", options->bos_eos, "Print the ids alone, with the begin and end tokens of a prompt")->group("Output");
+      ->type_name("FILE")
+      ->group("What to read");
+  app->add_flag("--bos-eos", options->bos_eos, "Print the ids alone, with the begin and end tokens of a prompt")
+      ->group("Output");
   add_json_flag(*app, options->json);
   add_model_flag(*app, options->model);
   commands.push_back({app, [options] { return run_tokenize(*options); }});

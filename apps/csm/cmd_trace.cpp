@@ -22,8 +22,8 @@ constexpr const char* kFooter = R"(Examples:
 
 --prompt   frames int32 and mask uint8 [n_positions, n_codebooks + 1], the last column is text
 --forced   codes int32 [n, n_codebooks]
---out      codes int32 [n, n_codebooks], logits float32 [n, n_codebooks, audio_vocab] (row f, c chooses code c of frame f),
-           hidden float32 [n, backbone_width])";
+--out      codes int32 [n, n_codebooks], hidden float32 [n, backbone_width], and
+           logits float32 [n, n_codebooks, audio_vocab] (row f, c chooses code c of frame f))";
 
 struct TraceOptions {
   EngineOptions engine;
@@ -55,9 +55,9 @@ TraceRequest make_request(const TraceOptions& options) {
   request.forced = read_codes(options.forced);
   request.max_frames = request.forced->n_frames();
   if (request.forced->n_codebooks != request.prompt.n_columns - 1) {
-    throw Error(ErrorCode::kInvalidData, fmt::format("'{}' has {} codebooks, but '{}' has {} columns; expected one column more",
-                                                     options.forced, request.forced->n_codebooks, options.prompt,
-                                                     request.prompt.n_columns));
+    throw Error(ErrorCode::kInvalidData,
+                fmt::format("'{}' has {} codebooks, but '{}' has {} columns; expected one column more", options.forced,
+                            request.forced->n_codebooks, options.prompt, request.prompt.n_columns));
   }
   return request;
 }
@@ -67,8 +67,9 @@ void check_model(const Engine& engine, const TraceOptions& options, const TraceR
     throw Error(ErrorCode::kUnsupported, "this checkpoint holds a codec alone; csm trace needs a language model");
   }
   if (request.prompt.n_columns != engine.n_codebooks() + 1) {
-    throw Error(ErrorCode::kInvalidData, fmt::format("'{}' has {} columns; this model has {} codebooks and one text column",
-                                                     options.prompt, request.prompt.n_columns, engine.n_codebooks()));
+    throw Error(ErrorCode::kInvalidData,
+                fmt::format("'{}' has {} columns; this model has {} codebooks and one text column", options.prompt,
+                            request.prompt.n_columns, engine.n_codebooks()));
   }
 }
 
@@ -100,10 +101,10 @@ int run_trace(TraceOptions options) {
   if (!options.golden.empty()) comparison = compare_with_golden(trace, options.golden);
   const int n_frames = trace.codes.n_frames();
   Json document = {{"frames", n_frames},
-                             {"codebooks", trace.codes.n_codebooks},
-                             {"audio_vocab", trace.audio_vocab},
-                             {"backbone_width", trace.backbone_width},
-                             {"ended", ends(trace.codes)}};
+                   {"codebooks", trace.codes.n_codebooks},
+                   {"audio_vocab", trace.audio_vocab},
+                   {"backbone_width", trace.backbone_width},
+                   {"ended", ends(trace.codes)}};
   if (!options.output.empty()) write_trace(options, trace);
   if (options.json) {
     document["file"] = options.output;
@@ -124,12 +125,21 @@ void add_trace(CLI::App& program, Commands& commands) {
   options->engine.dtype = "f32";
   app->footer(kFooter);
   app->add_option("--prompt", options->prompt, "What the model is given, as csm speak --dump-prompt writes it")
-      ->type_name("FILE")->group("Path")->required();
-  app->add_option("--forced", options->forced, "Follow these codes, whatever the logits say")->type_name("FILE")->group("Path");
-  app->add_option("--greedy", options->n_greedy, "Run freely: the most probable codes, to the all-zero frame or N frames")
-      ->type_name("N")->group("Path")->check(whole_number(1));
+      ->type_name("FILE")
+      ->group("Path")
+      ->required();
+  app->add_option("--forced", options->forced, "Follow these codes, whatever the logits say")
+      ->type_name("FILE")
+      ->group("Path");
+  app->add_option("--greedy", options->n_greedy,
+                  "Run freely: the most probable codes, to the all-zero frame or N frames")
+      ->type_name("N")
+      ->group("Path")
+      ->check(whole_number(1));
   app->add_option("--out", options->output, "Tensor file to write")->type_name("FILE")->group("Output");
-  app->add_option("--compare", options->golden, "Compare with the logits of this file")->type_name("GOLDEN")->group("Output");
+  app->add_option("--compare", options->golden, "Compare with the logits of this file")
+      ->type_name("GOLDEN")
+      ->group("Output");
   add_json_flag(*app, options->json);
   add_engine_flags(*app, options->engine);
   commands.push_back({app, [options] { return run_trace(*options); }});

@@ -10,8 +10,8 @@
 namespace csm::app {
 
 struct Command {
-  CLI::App* app = nullptr;     // owned by the program's CLI::App
-  std::function<int()> run;    // the exit code; throws UsageError or csm::Error
+  CLI::App* app = nullptr;   // owned by the program's CLI::App
+  std::function<int()> run;  // the exit code; throws UsageError or csm::Error
 };
 
 using Commands = std::vector<Command>;

@@ -45,7 +45,8 @@ class Comparer {
   Comparer(const Trace& trace, const std::string& path)
       : trace_(trace),
         path_(path),
-        file_(read_tensors(path, {"logits", "logits_stride64", "hidden", "codes", "lse", "chosen", "top_idx", "top_val"})),
+        file_(read_tensors(path,
+                           {"logits", "logits_stride64", "hidden", "codes", "lse", "chosen", "top_idx", "top_val"})),
         n_codebooks_(trace.codes.n_codebooks) {}
 
   Comparison run() {
@@ -69,8 +70,9 @@ class Comparer {
     if (it == file_.tensors.end()) return nullptr;
     const std::vector<int64_t>& shape = it->second.shape;
     if (shape.empty() || !std::equal(shape.begin() + 1, shape.end(), row_shape.begin(), row_shape.end())) {
-      throw Error(ErrorCode::kInvalidData, fmt::format("'{}': tensor '{}' is [{}]; expected [n_frames, {}] for this model", path_,
-                                                       name, fmt::join(shape, ", "), fmt::join(row_shape, ", ")));
+      throw Error(ErrorCode::kInvalidData,
+                  fmt::format("'{}': tensor '{}' is [{}]; expected [n_frames, {}] for this model", path_, name,
+                              fmt::join(shape, ", "), fmt::join(row_shape, ", ")));
     }
     return &it->second;
   }
@@ -78,7 +80,8 @@ class Comparer {
   template <typename T>
   const std::vector<T>& values(const Tensor& tensor, const char* name) const {
     const auto* found = std::get_if<std::vector<T>>(&tensor.values);
-    if (found == nullptr) throw Error(ErrorCode::kInvalidData, fmt::format("'{}': tensor '{}' has a wrong type", path_, name));
+    if (found == nullptr)
+      throw Error(ErrorCode::kInvalidData, fmt::format("'{}': tensor '{}' has a wrong type", path_, name));
     return *found;
   }
 
@@ -92,8 +95,8 @@ class Comparer {
       logits_ = find("logits_stride64", {n_codebooks_, n_ids_});
     }
     if (logits_ == nullptr) {
-      throw Error(ErrorCode::kInvalidData, fmt::format("'{}' holds neither 'logits' nor 'logits_stride64'; found {}", path_,
-                                                       fmt::join(file_.contents, ", ")));
+      throw Error(ErrorCode::kInvalidData, fmt::format("'{}' holds neither 'logits' nor 'logits_stride64'; found {}",
+                                                       path_, fmt::join(file_.contents, ", ")));
     }
     golden_logits_ = &values<float>(*logits_, "logits");
   }
@@ -139,7 +142,8 @@ class Comparer {
   }
 
   bool agrees(int frame, int codebook, const Row& golden, const Row& ours, const Row& whole) const {
-    const Tensor* top = stride_ == 1 || file_.tensors.count("top_idx") == 0 ? nullptr : find("top_idx", {n_codebooks_, 4});
+    const Tensor* top =
+        stride_ == 1 || file_.tensors.count("top_idx") == 0 ? nullptr : find("top_idx", {n_codebooks_, 4});
     if (top == nullptr) return argmax(golden) == argmax(ours);
     const size_t row = row_index(frame, codebook) * 4;
     const auto& ids = values<int32_t>(*top, "top_idx");
@@ -150,7 +154,8 @@ class Comparer {
     result_.codebooks.resize(static_cast<size_t>(n_codebooks_));
     for (int codebook = 0; codebook < n_codebooks_; ++codebook) {
       LogitsComparison& line = result_.codebooks[static_cast<size_t>(codebook)];
-      for (int frame = 0; frame < result_.n_frames && same_past(frame, codebook); ++frame) compare_row(frame, codebook, line);
+      for (int frame = 0; frame < result_.n_frames && same_past(frame, codebook); ++frame)
+        compare_row(frame, codebook, line);
       result_.total.n_rows += line.n_rows;
       raise_to(result_.total.max_difference, line.max_difference);
       result_.total.mean_kl += line.mean_kl;
@@ -243,14 +248,16 @@ std::string to_text(const Comparison& comparison) {
   std::string text = fmt::format("{} frames compared with {}, {} of {} logits in each row\n", comparison.n_frames,
                                  comparison.golden, comparison.n_ids, comparison.audio_vocab);
   text += fmt::format("{:>8}  {:>14}  {:>12}  {:>10}\n", "codebook", "max difference", "mean KL", "top-1");
-  for (size_t i = 0; i < comparison.codebooks.size(); ++i) text += text_line(std::to_string(i), comparison.codebooks[i]);
+  for (size_t i = 0; i < comparison.codebooks.size(); ++i)
+    text += text_line(std::to_string(i), comparison.codebooks[i]);
   text += text_line("all", comparison.total);
   for (const auto& [name, difference] : comparison.max_differences) {
     text += fmt::format("{:>8}  {:>14.3e}\n", name, difference);
   }
   if (comparison.first_different_frame < 0) return text + "codes: equal\n";
-  return text + fmt::format("codes: differ first in frame {}, codebook {}; later rows have another past and are left out\n",
-                            comparison.first_different_frame, comparison.first_different_codebook);
+  return text +
+         fmt::format("codes: differ first in frame {}, codebook {}; later rows have another past and are left out\n",
+                     comparison.first_different_frame, comparison.first_different_codebook);
 }
 
 Json to_json(const Comparison& comparison) {
@@ -262,10 +269,10 @@ Json to_json(const Comparison& comparison) {
   if (comparison.first_different_frame >= 0) {
     first = {{"frame", comparison.first_different_frame}, {"codebook", comparison.first_different_codebook}};
   }
-  return {{"golden", comparison.golden},   {"frames", comparison.n_frames},
+  return {{"golden", comparison.golden},     {"frames", comparison.n_frames},
           {"ids_per_row", comparison.n_ids}, {"audio_vocab", comparison.audio_vocab},
-          {"codebooks", codebooks},        {"total", json_line(comparison.total)},
-          {"max_differences", differences}, {"first_different_code", first}};
+          {"codebooks", codebooks},          {"total", json_line(comparison.total)},
+          {"max_differences", differences},  {"first_different_code", first}};
 }
 
 }  // namespace csm::app

@@ -22,18 +22,20 @@ struct LogitsComparison {
 
 struct Comparison {
   std::string golden;
-  int n_frames = 0;      // as many as both have
-  int n_ids = 0;         // logits compared in each row; fewer than the vocabulary when the golden file holds a selection
+  int n_frames = 0;  // as many as both have
+  int n_ids = 0;     // logits compared in each row; fewer than the vocabulary when the golden file holds a selection
   int audio_vocab = 0;
   std::vector<LogitsComparison> codebooks;
   LogitsComparison total;
   int first_different_frame = -1;  // whose codes differ; rows behind it have another past and are not compared
   int first_different_codebook = -1;
-  std::vector<std::pair<std::string, double>> max_differences;  // ("hidden", 1e-6), ("lse", ...): what else the file holds
+  std::vector<std::pair<std::string, double>>
+      max_differences;  // ("hidden", 1e-6), ("lse", ...): what else the file holds
 };
 
-// Golden files may hold `logits` [n, n_codebooks, audio_vocab] or `logits_stride64` (ids 0, 64, 128, ...), and `hidden`, `codes`,
-// `lse`, `chosen`, `top_idx`, `top_val`. Errors: kInvalidData when they do not belong to this model or hold no logits.
+// Golden files may hold `logits` [n, n_codebooks, audio_vocab] or `logits_stride64` (ids 0, 64, 128, ...), and
+// `hidden`, `codes`, `lse`, `chosen`, `top_idx`, `top_val`. Errors: kInvalidData when they do not belong to this model
+// or hold no logits.
 Comparison compare_with_golden(const Trace& trace, const std::string& path);
 
 std::string to_text(const Comparison& comparison);

@@ -29,7 +29,8 @@ std::string without_prefix(const std::string& what) {
 json parse_conversation(const std::string& path) {
   const std::string text = read_text(path);
   const json::parser_callback_t guard = [&](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxDepth) fail_data(fmt::format("'{}': nested deeper than {} levels; expected a list of turns", path, kMaxDepth));
+    if (depth > kMaxDepth)
+      fail_data(fmt::format("'{}': nested deeper than {} levels; expected a list of turns", path, kMaxDepth));
     return true;
   };
   try {
@@ -66,8 +67,9 @@ class TurnReader {
     for (const auto& [key, unused] : value_.items()) {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
       const auto near = nearest(key, known);
-      fail_data(fmt::format("{} has an unknown key '{}'; {}", where_, key,
-                            near ? fmt::format("did you mean '{}'?", *near) : fmt::format("known are {}", fmt::join(known, ", "))));
+      fail_data(fmt::format(
+          "{} has an unknown key '{}'; {}", where_, key,
+          near ? fmt::format("did you mean '{}'?", *near) : fmt::format("known are {}", fmt::join(known, ", "))));
     }
   }
 
@@ -77,7 +79,8 @@ class TurnReader {
     if (!has("speaker")) return 0;
     const json& value = value_.at("speaker");
     if (!value.is_number_unsigned() || value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int>::max())) {
-      fail_data(fmt::format("{}: 'speaker' must be a whole number from 0; found {}", where_, value.dump(-1, ' ', true).substr(0, 40)));
+      fail_data(fmt::format("{}: 'speaker' must be a whole number from 0; found {}", where_,
+                            value.dump(-1, ' ', true).substr(0, 40)));
     }
     return value.get<int>();
   }
@@ -85,7 +88,8 @@ class TurnReader {
   std::string string(const char* key) const {
     if (!has(key)) fail_data(fmt::format("{} has no '{}'", where_, key));
     const json& value = value_.at(key);
-    if (!value.is_string()) fail_data(fmt::format("{}: '{}' must be a string; found {}", where_, key, value.type_name()));
+    if (!value.is_string())
+      fail_data(fmt::format("{}: '{}' must be a string; found {}", where_, key, value.type_name()));
     return value.get<std::string>();
   }
 
@@ -107,8 +111,9 @@ std::vector<Turn> turns_of_flags(const ContextFlags& flags) {
                                  flags.audio.size()));
   }
   if (!flags.speakers.empty() && flags.speakers.size() != n) {
-    throw UsageError(fmt::format("found {} --context-text and {} --context-speaker; give one for each turn, or none (all 0)",
-                                 n, flags.speakers.size()));
+    throw UsageError(
+        fmt::format("found {} --context-text and {} --context-speaker; give one for each turn, or none (all 0)", n,
+                    flags.speakers.size()));
   }
   std::vector<Turn> turns(n);
   for (size_t i = 0; i < n; ++i) {
@@ -124,13 +129,21 @@ std::vector<Turn> turns_of_flags(const ContextFlags& flags) {
 void add_context_flags(CLI::App& app, ContextFlags& flags) {
   const char* group = "Conversation so far (the voice comes from here)";
   app.add_option("--context-text", flags.texts, "What was said in a turn; repeatable")
-      ->type_name("TEXT")->group(group)->allow_extra_args(false);
+      ->type_name("TEXT")
+      ->group(group)
+      ->allow_extra_args(false);
   app.add_option("--context-audio", flags.audio, "How it sounded: the audio file of the same turn; repeatable")
-      ->type_name("FILE")->group(group)->allow_extra_args(false);
+      ->type_name("FILE")
+      ->group(group)
+      ->allow_extra_args(false);
   app.add_option("--context-speaker", flags.speakers, "Who said it; repeatable (default: 0 for all turns)")
-      ->type_name("N")->group(group)->allow_extra_args(false)->check(whole_number(0));
+      ->type_name("N")
+      ->group(group)
+      ->allow_extra_args(false)
+      ->check(whole_number(0));
   app.add_option("--context", flags.file, R"(All turns: [{"speaker": 0, "text": "...", "audio": "a.wav"}, ...])")
-      ->type_name("FILE.json")->group(group);
+      ->type_name("FILE.json")
+      ->group(group);
 }
 
 std::vector<Turn> read_context(const ContextFlags& flags) {
@@ -143,8 +156,8 @@ std::vector<Turn> read_context(const ContextFlags& flags) {
 std::vector<Turn> read_conversation(const std::string& path) {
   const json document = parse_conversation(path);
   if (!document.is_array()) {
-    fail_data(fmt::format(R"('{}' must be a list as [{{"speaker": 0, "text": "...", "audio": "a.wav"}}]; found {})", path,
-                          document.type_name()));
+    fail_data(fmt::format(R"('{}' must be a list as [{{"speaker": 0, "text": "...", "audio": "a.wav"}}]; found {})",
+                          path, document.type_name()));
   }
   std::vector<Turn> turns;
   for (const json& value : document) turns.push_back(TurnReader(value, path, turns.size() + 1).read());

@@ -1,6 +1,7 @@
 // The conversation so far, from the repeatable context flags or from a JSON file.
 //
-// Place in the flow: command line -> turns -> SpeechRequest::context. Audio is read here; the engine resamples and encodes it.
+// Place in the flow: command line -> turns -> SpeechRequest::context. Audio is read here; the engine resamples and
+// encodes it.
 #pragma once
 
 #include <csm/speech.h>

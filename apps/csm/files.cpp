@@ -43,8 +43,8 @@ int column_count(const TensorFile& file, const std::string& path, const std::str
   const int64_t n_columns = file.tensors.at(name).shape[1];
   if (n_rows < 1 || n_columns < least || n_columns > 1'000'000) {
     throw Error(ErrorCode::kInvalidData,
-                fmt::format("'{}': tensor '{}' is [{}, {}]; expected at least one row and {} columns", path, name, n_rows,
-                            n_columns, least));
+                fmt::format("'{}': tensor '{}' is [{}, {}]; expected at least one row and {} columns", path, name,
+                            n_rows, n_columns, least));
   }
   return static_cast<int>(n_columns);
 }

@@ -11,7 +11,8 @@
 
 namespace csm::app {
 
-// A tensor of a file that was read, with its number of dimensions checked. Errors: kInvalidData, naming the tensors found.
+// A tensor of a file that was read, with its number of dimensions checked. Errors: kInvalidData, naming the tensors
+// found.
 template <typename T>
 const std::vector<T>& need_tensor(const TensorFile& file, const std::string& path, const std::string& name,
                                   const char* type, const char* shape, size_t rank);

@@ -28,16 +28,25 @@ void add_place_flags(CLI::App& app, EngineOptions& options) {
   const char* group = "Model and machine";
   add_model_flag(app, options.model);
   app.add_option("--backend", options.backend, "What does the arithmetic; `csm doctor` lists them")
-      ->type_name("NAME")->group(group)->capture_default_str();
+      ->type_name("NAME")
+      ->group(group)
+      ->capture_default_str();
   app.add_option("--device", options.device, "cpu, or a device that `csm doctor` lists")
-      ->type_name("NAME")->group(group)->capture_default_str();
+      ->type_name("NAME")
+      ->group(group)
+      ->capture_default_str();
   app.add_option("--threads", options.n_threads, "Threads; 0 = one for each physical core")
-      ->type_name("N")->group(group)->capture_default_str()->check(whole_number(0));
+      ->type_name("N")
+      ->group(group)
+      ->capture_default_str()
+      ->check(whole_number(0));
 }
 
 void add_codec_dtype_flag(CLI::App& app, EngineOptions& options) {
   app.add_option("--codec-dtype", options.codec_dtype, "Arithmetic type of the codec: f32, f16")
-      ->type_name("TYPE")->group("Model and machine")->capture_default_str();
+      ->type_name("TYPE")
+      ->group("Model and machine")
+      ->capture_default_str();
 }
 
 void override(SamplingOptions& options, const SamplingFlags::Part& part) {
@@ -85,7 +94,8 @@ CLI::Validator whole_number(int least) {
         const bool enough = digits && (least == 0 || value.find_first_not_of('0') != std::string::npos);
         errno = 0;  // CLI11 would take the greatest number for one that is too great
         const bool fits = digits && (std::strtoull(value.c_str(), nullptr, 10), errno != ERANGE);
-        return enough && fits ? std::string() : fmt::format("expected a whole number from {}, found '{}'", least, value);
+        return enough && fits ? std::string()
+                              : fmt::format("expected a whole number from {}, found '{}'", least, value);
       },
       "");
 }
@@ -103,7 +113,8 @@ std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) con
   return CLI::Formatter::make_usage(app, std::move(name)) + "\n";
 }
 
-std::string HelpFormatter::make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const {
+std::string HelpFormatter::make_group(std::string group, bool is_positional,
+                                      std::vector<const CLI::Option*> options) const {
   const std::string text = CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
   return text.substr(text.find_first_not_of('\n')) + (is_positional ? "\n" : "");
 }
@@ -117,7 +128,8 @@ std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
 
 void add_model_flag(CLI::App& app, std::string& model) {
   app.add_option("-m,--model", model, "Model directory or file (default: $CSM_MODEL, else the bundled model)")
-      ->type_name("PATH")->group("Model and machine");
+      ->type_name("PATH")
+      ->group("Model and machine");
 }
 
 void add_json_flag(CLI::App& app, bool& json) {
@@ -128,13 +140,18 @@ void add_engine_flags(CLI::App& app, EngineOptions& options) {
   const char* group = "Model and machine";
   add_place_flags(app, options);
   app.add_option("--dtype", options.dtype, "Arithmetic type: auto, f32, f16, bf16")
-      ->type_name("TYPE")->group(group)->capture_default_str();
+      ->type_name("TYPE")
+      ->group(group)
+      ->capture_default_str();
   app.add_option("--quantize", options.quantize,
                  "q8_0, q6_K, q5_K, q4_K or q4_0; or by part: backbone=q8_0,depth=q6_K (default: off)")
-      ->type_name("TYPES")->group(group);
+      ->type_name("TYPES")
+      ->group(group);
   add_codec_dtype_flag(app, options);
   app.add_option("--kv-type", options.kv_type, "Type of the backbone's memory: f32, f16, q8_0")
-      ->type_name("TYPE")->group(group)->capture_default_str();
+      ->type_name("TYPE")
+      ->group(group)
+      ->capture_default_str();
 }
 
 void add_codec_engine_flags(CLI::App& app, EngineOptions& options) {
@@ -203,7 +220,8 @@ std::string read_text(const std::string& path) {
   for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, file.get())) > 0;) {
     text.append(buffer, n);
     if (text.size() > kMaxTextBytes) {
-      throw Error(ErrorCode::kInvalidData, fmt::format("{} is too long: expected at most {} bytes of text", where, kMaxTextBytes));
+      throw Error(ErrorCode::kInvalidData,
+                  fmt::format("{} is too long: expected at most {} bytes of text", where, kMaxTextBytes));
     }
   }
   if (std::ferror(file.get()) != 0) {

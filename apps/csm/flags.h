@@ -30,7 +30,8 @@ std::optional<std::string> nearest(const std::string& typed, const std::vector<s
 // One line for a command line that CLI11 refused: unknown flags and commands with the nearest known one.
 std::string explain_parse_error(const CLI::App& program, const CLI::ParseError& error);
 
-// A check for flags that count: digits only (CLI11 takes -1 for the greatest unsigned number), and not below `least` (0 or 1).
+// A check for flags that count: digits only (CLI11 takes -1 for the greatest unsigned number), and not below `least` (0
+// or 1).
 CLI::Validator whole_number(int least);
 
 // Help in this program's form: "--flag TYPE   what it does (default: x)".

@@ -1,5 +1,5 @@
-// Ctrl-C. While nothing is at stake a signal ends the program at once; while a HoldSignals lives, the first one only asks,
-// so that speech stops after its frame and no temporary file is left, and a second one ends the program at once.
+// Ctrl-C. While nothing is at stake a signal ends the program at once; while a HoldSignals lives, the first one only
+// asks, so that speech stops after its frame and no temporary file is left, and a second one ends the program at once.
 //
 // Place in the flow: installed by main, held by speak and by every write of a file. Main thread but for the handler.
 #pragma once

@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_inspect(program, commands);
   add_doctor(program, commands);
   add_trace(program, commands);
+  add_bench(program, commands);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -16,8 +16,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void show(const std::string& text);                                  // at once
-  void speech(double audio_seconds, double elapsed_seconds);           // at most ten times a second
+  void show(const std::string& text);                         // at once
+  void speech(double audio_seconds, double elapsed_seconds);  // at most ten times a second
   void clear();
 
  private:

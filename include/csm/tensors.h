@@ -19,15 +19,16 @@ struct Tensor {
 struct TensorFile {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
-  std::vector<std::string> contents;  // every tensor of a file that was read, as "codes I32 [12, 8]"; ignored in writing
+  std::vector<std::string>
+      contents;  // every tensor of a file that was read, as "codes I32 [12, 8]"; ignored in writing
 };
 
-// Those of the named tensors that the file has. F64, F16 and BF16 are read as float32; I64, I16 and I8 as int32 (a value
-// beyond int32 is an error); BOOL as uint8. Errors: kNotFound, kIo, kInvalidData, kUnsupported (as for weights).
+// Those of the named tensors that the file has. F64, F16 and BF16 are read as float32; I64, I16 and I8 as int32 (a
+// value beyond int32 is an error); BOOL as uint8. Errors: kNotFound, kIo, kInvalidData, kUnsupported (as for weights).
 TensorFile read_tensors(const std::string& path, const std::vector<std::string>& names);
 
-// Writes a file that appears under its final name only when it is whole. Errors: kIo; kInvalidArgument when a shape does
-// not describe its values.
+// Writes a file that appears under its final name only when it is whole. Errors: kIo; kInvalidArgument when a shape
+// does not describe its values.
 void write_tensors(const std::string& path, const TensorFile& file);
 
 }  // namespace csm

@@ -68,8 +68,9 @@ Tensor read_tensor(const TensorInfo& info, const std::string& path) {
       tensor.values = copy_elements<uint8_t>(info);
       break;
     default:
-      fail(ErrorCode::kUnsupported, "'{}': tensor '{}' has type {}; expected floating point numbers or integers of at most 64 bits",
-           path, info.name, to_string(info.type));
+      fail(ErrorCode::kUnsupported,
+           "'{}': tensor '{}' has type {}; expected floating point numbers or integers of at most 64 bits", path,
+           info.name, to_string(info.type));
   }
   return tensor;
 }

@@ -43,7 +43,8 @@ void close_if_open(int& descriptor) {
 }
 
 // In the child, between fork and exec. Never returns.
-[[noreturn]] void become_program(const std::vector<char*>& arguments, const Surroundings& surroundings, int in, int out, int err) {
+[[noreturn]] void become_program(const std::vector<char*>& arguments, const Surroundings& surroundings, int in, int out,
+                                 int err) {
   if (!surroundings.output_path.empty()) out = ::open(surroundings.output_path.c_str(), O_WRONLY | O_CREAT, 0644);
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
@@ -126,7 +127,9 @@ Outcome Running::wait() {
   return outcome_;
 }
 
-Outcome run(const Arguments& arguments, const Surroundings& surroundings) { return Running(arguments, surroundings).wait(); }
+Outcome run(const Arguments& arguments, const Surroundings& surroundings) {
+  return Running(arguments, surroundings).wait();
+}
 
 ::testing::AssertionResult fails_with(const Outcome& outcome, int code, const std::string& part) {
   const std::string prefix = "csm: error: ";
@@ -135,9 +138,9 @@ Outcome run(const Arguments& arguments, const Surroundings& surroundings) { retu
   const bool right = outcome.code == code && one_line && outcome.err.compare(0, prefix.size(), prefix) == 0 &&
                      outcome.err.find(part) != std::string::npos && outcome.out.empty();
   if (right) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "expected exit code " << code << " and one line with '" << part << "', found exit code "
-                                       << outcome.code << "\nstandard error:\n" << outcome.err << "standard output: "
-                                       << outcome.out.size() << " bytes";
+  return ::testing::AssertionFailure() << "expected exit code " << code << " and one line with '" << part
+                                       << "', found exit code " << outcome.code << "\nstandard error:\n"
+                                       << outcome.err << "standard output: " << outcome.out.size() << " bytes";
 }
 
 ProgramTest::ProgramTest() {

@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/types.h>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace csm::e2e {
@@ -23,8 +23,8 @@ struct Outcome {
 };
 
 struct Surroundings {
-  std::string input;                     // standard input
-  std::string output_path;               // standard output goes to this file or device instead of Outcome::out
+  std::string input;        // standard input
+  std::string output_path;  // standard output goes to this file or device instead of Outcome::out
   std::string working_directory;
   std::vector<std::string> environment;  // "NAME=value", added
   uint64_t max_file_bytes = 0;           // 0 = no limit; a full disk for everything that is written
@@ -53,7 +53,8 @@ class Running {
 
 Outcome run(const Arguments& arguments, const Surroundings& surroundings = {});
 
-// Exit code, and exactly one line on standard error that begins with "csm: error: " and holds `part`; nothing on standard output.
+// Exit code, and exactly one line on standard error that begins with "csm: error: " and holds `part`; nothing on
+// standard output.
 ::testing::AssertionResult fails_with(const Outcome& outcome, int code, const std::string& part = "");
 
 class ProgramTest : public ::testing::Test {
@@ -72,7 +73,7 @@ class ProgramTest : public ::testing::Test {
 };
 
 std::string read_file(const std::string& path);
-std::string data(const std::string& path);    // in tests/golden/data
+std::string data(const std::string& path);  // in tests/golden/data
 std::string demo_model();
 
 }  // namespace csm::e2e

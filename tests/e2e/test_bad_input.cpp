@@ -20,7 +20,9 @@ class BadInput : public ProgramTest {
   }
 };
 
-nlohmann::json malformed_cases() { return nlohmann::json::parse(read_file(data("malformed/manifest.json"))).at("cases"); }
+nlohmann::json malformed_cases() {
+  return nlohmann::json::parse(read_file(data("malformed/manifest.json"))).at("cases");
+}
 
 // A file may be rejected or taken; what it may never do is crash the program or make it talk nonsense.
 void expect_outcome(const Outcome& outcome, const std::string& expectation) {
@@ -39,7 +41,8 @@ TEST_F(BadInput, MissingFilesAndEmptyDirectories) {
   EXPECT_TRUE(fails_with(run({"codec", "encode", path("none.wav"), "-o", path("out.safetensors")}), 1, "none.wav"));
   EXPECT_TRUE(fails_with(run(speak({"--text-file", path("none.txt")})), 1, "none.txt"));
   EXPECT_TRUE(fails_with(run(speak({"Hi.", "--context", path("none.json")})), 1, "none.json"));
-  EXPECT_TRUE(fails_with(run(speak({"Hi.", "--context-text", "x", "--context-audio", path("none.wav")})), 1, "none.wav"));
+  EXPECT_TRUE(
+      fails_with(run(speak({"Hi.", "--context-text", "x", "--context-audio", path("none.wav")})), 1, "none.wav"));
   EXPECT_TRUE(fails_with(run(speak({"--text-file", path("empty")})), 1, "empty"));
   Surroundings surroundings;
   surroundings.environment = {"CSM_MODEL=" + path("none")};
@@ -58,12 +61,15 @@ TEST_F(BadInput, TextsThatCannotBeSpoken) {
   text.resize(100'000);
   EXPECT_TRUE(fails_with(run(speak({text})), 1, "window"));
   EXPECT_TRUE(fails_with(run(speak({"--text-file", write_file("long.txt", text)})), 1, "window"));
-  EXPECT_TRUE(fails_with(run(speak({"--text-file", write_file("spaceless.txt", std::string(100'000, 'a'))})), 1, "window"));
+  EXPECT_TRUE(
+      fails_with(run(speak({"--text-file", write_file("spaceless.txt", std::string(100'000, 'a'))})), 1, "window"));
   EXPECT_EQ(files(), (std::vector<std::string>{"empty.txt", "long.txt", "spaceless.txt"}));
 }
 
 TEST_F(BadInput, ContextsThatCannotBeUsed) {
-  const auto context = [&](const std::string& audio) { return speak({"Hi.", "--context-text", "Hello.", "--context-audio", audio}); };
+  const auto context = [&](const std::string& audio) {
+    return speak({"Hi.", "--context-text", "Hello.", "--context-audio", audio});
+  };
   EXPECT_TRUE(fails_with(run(context(write_file("zero.wav", ""))), 1, "zero.wav"));
   EXPECT_TRUE(fails_with(run(context(write_file("words.wav", "no audio"))), 1, "words.wav"));
   Audio minutes;
@@ -89,14 +95,17 @@ TEST_F(BadInput, OutputsThatCannotBeWritten) {
   full.output_path = "/dev/full";
   EXPECT_TRUE(fails_with(run(to("-"), full), 1, "No space left"));
   EXPECT_TRUE(fails_with(run({"tokenize", "Hi.", "--json", "--model", demo_model()}, full), 1, "No space left"));
-  EXPECT_TRUE(fails_with(run({"speak", "Hi.", "--model", demo_model(), "--dump-prompt", "/dev/full"}), 1, "No space left"));
-  EXPECT_TRUE(fails_with(run({"codec", "encode", data("audio/s16_mono_24k.wav"), "-o", "/dev/full", "--threads", "1", "--model", demo_model()}), 1,
-                         "No space left"));
+  EXPECT_TRUE(
+      fails_with(run({"speak", "Hi.", "--model", demo_model(), "--dump-prompt", "/dev/full"}), 1, "No space left"));
+  EXPECT_TRUE(fails_with(run({"codec", "encode", data("audio/s16_mono_24k.wav"), "-o", "/dev/full", "--threads", "1",
+                              "--model", demo_model()}),
+                         1, "No space left"));
   Surroundings small;  // a disk that is full after so many bytes
   small.max_file_bytes = 1'000;
   EXPECT_TRUE(fails_with(run(to(path("out.wav")), small), 1, "out.wav"));
   small.max_file_bytes = 100;
-  EXPECT_TRUE(fails_with(run({"speak", "Hi.", "--model", demo_model(), "--dump-prompt", path("p.safetensors")}, small), 1, "p.safetensors"));
+  EXPECT_TRUE(fails_with(run({"speak", "Hi.", "--model", demo_model(), "--dump-prompt", path("p.safetensors")}, small),
+                         1, "p.safetensors"));
   EXPECT_TRUE(files().empty());
 }
 

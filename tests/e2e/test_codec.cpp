@@ -40,7 +40,8 @@ class CodecProgram : public ProgramTest {
 
   void expect_codes(const std::string& checkpoint, const std::string& gold, const std::string& clip) const {
     SCOPED_TRACE(gold + " " + clip);
-    const TensorFile golden = read_tensors(data("gold/" + gold + "/mimi_encode.safetensors"), {clip + ".codes", clip + ".margin"});
+    const TensorFile golden =
+        read_tensors(data("gold/" + gold + "/mimi_encode.safetensors"), {clip + ".codes", clip + ".margin"});
     const Outcome outcome = run(codec("encode", checkpoint, {write_clip(clip), "-o", path("out.safetensors")}));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const TensorFile ours = read_tensors(path("out.safetensors"), {"codes"});
@@ -57,10 +58,11 @@ class CodecProgram : public ProgramTest {
     }
   }
 
-  void expect_sound(const std::string& checkpoint, const std::string& gold, const std::string& name, const Arguments& more = {},
-                    const std::string& wav = ".wav") const {
+  void expect_sound(const std::string& checkpoint, const std::string& gold, const std::string& name,
+                    const Arguments& more = {}, const std::string& wav = ".wav") const {
     SCOPED_TRACE(gold + " " + name + wav);
-    const TensorFile golden = read_tensors(data("gold/" + gold + "/mimi_decode.safetensors"), {name + ".codes", name + wav});
+    const TensorFile golden =
+        read_tensors(data("gold/" + gold + "/mimi_decode.safetensors"), {name + ".codes", name + wav});
     Arguments arguments = {write_codes(golden, name + ".codes"), "-o", path("out.wav"), "--float"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const Outcome outcome = run(codec("decode", checkpoint, arguments));
@@ -103,7 +105,8 @@ TEST_F(CodecProgram, DecodesFromFewerCodebooks) {
 TEST_F(CodecProgram, EncodingWithFewerCodebooksGivesTheFirstColumns) {
   const std::string clip = write_clip("mid");
   ASSERT_EQ(run(codec("encode", "mimi-tiny-c", {clip, "-o", path("all.safetensors")})).code, 0);
-  const Outcome outcome = run(codec("encode", "mimi-tiny-c", {clip, "-o", path("five.safetensors"), "--codebooks", "5", "--json"}));
+  const Outcome outcome =
+      run(codec("encode", "mimi-tiny-c", {clip, "-o", path("five.safetensors"), "--codebooks", "5", "--json"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json().at("codebooks"), 5);
   EXPECT_EQ(outcome.json().at("frames"), 3);
@@ -123,10 +126,17 @@ TEST_F(CodecProgram, AStreamHoldsTheSamplesOfTheFile) {
 }
 
 TEST_F(CodecProgram, SoundSurvivesTheBundledCodec) {
-  const Outcome spoken = run({"speak", "Good morning.", "--model", demo_model(), "--threads", "1", "--seed", "1", "-o", path("a.wav")});
+  const Outcome spoken =
+      run({"speak", "Good morning.", "--model", demo_model(), "--threads", "1", "--seed", "1", "-o", path("a.wav")});
   ASSERT_EQ(spoken.code, 0) << spoken.err;
-  ASSERT_EQ(run({"codec", "encode", path("a.wav"), "-o", path("a.safetensors"), "--threads", "1", "--model", demo_model()}).code, 0);
-  ASSERT_EQ(run({"codec", "decode", path("a.safetensors"), "-o", path("b.wav"), "--threads", "1", "--model", demo_model()}).code, 0);
+  ASSERT_EQ(
+      run({"codec", "encode", path("a.wav"), "-o", path("a.safetensors"), "--threads", "1", "--model", demo_model()})
+          .code,
+      0);
+  ASSERT_EQ(
+      run({"codec", "decode", path("a.safetensors"), "-o", path("b.wav"), "--threads", "1", "--model", demo_model()})
+          .code,
+      0);
   EXPECT_EQ(read_audio(path("a.wav")).samples.size(), read_audio(path("b.wav")).samples.size());
 }
 

@@ -9,10 +9,15 @@ namespace {
 class Look : public ProgramTest {};
 
 TEST_F(Look, InspectKnowsEveryLayout) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"csm-tiny-a", "transformers"},        {"csm-tiny-b", "transformers"},       {"csm-tiny-f/hf-f32", "transformers"},
-      {"csm-tiny-f/hf-f16", "transformers"}, {"csm-tiny-f/hf-bf16", "transformers"}, {"csm-tiny-f/hf-sharded-bf16", "transformers"},
-      {"csm-tiny-f/original", "original"},   {"mimi-tiny-c", "mimi"},              {"nano", "transformers"}};
+  const std::pair<const char*, const char*> cases[] = {{"csm-tiny-a", "transformers"},
+                                                       {"csm-tiny-b", "transformers"},
+                                                       {"csm-tiny-f/hf-f32", "transformers"},
+                                                       {"csm-tiny-f/hf-f16", "transformers"},
+                                                       {"csm-tiny-f/hf-bf16", "transformers"},
+                                                       {"csm-tiny-f/hf-sharded-bf16", "transformers"},
+                                                       {"csm-tiny-f/original", "original"},
+                                                       {"mimi-tiny-c", "mimi"},
+                                                       {"nano", "transformers"}};
   for (const auto& [checkpoint, layout] : cases) {
     SCOPED_TRACE(checkpoint);
     const Outcome outcome = run({"inspect", data(std::string("ckpt/") + checkpoint), "--json"});
@@ -59,16 +64,20 @@ TEST_F(Look, DoctorFindsNoProblemHere) {
 }
 
 TEST_F(Look, TokenizeEqualsTheGoldenVectors) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"csm-tiny-a", "csm-tiny-a"}, {"csm-tiny-b", "csm-tiny-b"}, {"csm-tiny-f/hf-f32", "csm-tiny-f"}, {"nano", "nano"}};
+  const std::pair<const char*, const char*> cases[] = {{"csm-tiny-a", "csm-tiny-a"},
+                                                       {"csm-tiny-b", "csm-tiny-b"},
+                                                       {"csm-tiny-f/hf-f32", "csm-tiny-f"},
+                                                       {"nano", "nano"}};
   for (const auto& [checkpoint, gold] : cases) {
-    const auto vectors = nlohmann::json::parse(read_file(data(std::string("gold/") + gold + "/tokenizer_vectors.json")));
+    const auto vectors =
+        nlohmann::json::parse(read_file(data(std::string("gold/") + gold + "/tokenizer_vectors.json")));
     for (const auto& vector : vectors.at("vectors")) {
       const std::string text = vector.at("text");
       SCOPED_TRACE(text);
       if (text.find('\0') != std::string::npos) continue;  // no command line can carry it
       if (text == "-") continue;                           // standard input
-      const Outcome outcome = run({"tokenize", "--model", data(std::string("ckpt/") + checkpoint), "--json", "--", text});
+      const Outcome outcome =
+          run({"tokenize", "--model", data(std::string("ckpt/") + checkpoint), "--json", "--", text});
       ASSERT_EQ(outcome.code, 0) << outcome.err;
       EXPECT_EQ(outcome.json().at("ids"), vector.at("ids"));
       EXPECT_EQ(outcome.json().at("ids_bos_eos"), vector.at("ids_bos_eos"));
@@ -81,7 +90,8 @@ TEST_F(Look, TokenizeReadsStandardInputAndFiles) {
   pipe.input = "Hello there.\n";
   const Outcome piped = run({"tokenize", "-", "--json", "--model", demo_model()}, pipe);
   const Outcome typed = run({"tokenize", "Hello there.", "--json", "--model", demo_model()});
-  const Outcome filed = run({"tokenize", "--text-file", write_file("t.txt", "Hello there."), "--json", "--model", demo_model()});
+  const Outcome filed =
+      run({"tokenize", "--text-file", write_file("t.txt", "Hello there."), "--json", "--model", demo_model()});
   ASSERT_EQ(piped.code, 0) << piped.err;
   EXPECT_EQ(piped.out, typed.out);
   EXPECT_EQ(filed.out, typed.out);

@@ -35,18 +35,23 @@ class DumpPrompt : public ProgramTest {
 };
 
 TEST_F(DumpPrompt, EqualsTheGoldenPrompts) {
-  const Case cases[] = {{"csm-tiny-a", "csm-tiny-a/prompt_text"},           {"csm-tiny-a", "csm-tiny-a/prompt_ctx"},
-                        {"csm-tiny-b", "csm-tiny-b/prompt_text"},           {"csm-tiny-b", "csm-tiny-b/prompt_ctx"},
-                        {"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_eos"}, {"csm-tiny-f/hf-f16", "csm-tiny-f-f16/prompt_eos"},
-                        {"csm-tiny-f/original", "csm-tiny-f-f32/prompt_eos"}, {"nano", "nano/prompt_text"}};
+  const Case cases[] = {{"csm-tiny-a", "csm-tiny-a/prompt_text"},
+                        {"csm-tiny-a", "csm-tiny-a/prompt_ctx"},
+                        {"csm-tiny-b", "csm-tiny-b/prompt_text"},
+                        {"csm-tiny-b", "csm-tiny-b/prompt_ctx"},
+                        {"csm-tiny-f/hf-f32", "csm-tiny-f-f32/prompt_eos"},
+                        {"csm-tiny-f/hf-f16", "csm-tiny-f-f16/prompt_eos"},
+                        {"csm-tiny-f/original", "csm-tiny-f-f32/prompt_eos"},
+                        {"nano", "nano/prompt_text"}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.golden);
     const TensorFile golden = read_tensors(data(std::string("gold/") + c.golden + ".safetensors"), {"frames", "mask"});
     const auto conversation = nlohmann::json::parse(golden.metadata.at("conversation"));
     write_conversation(conversation);
-    const Outcome outcome = run({"speak", conversation.at("text"), "--speaker", conversation.at("speaker").dump(), "--model",
-                                 data(std::string("ckpt/") + c.checkpoint), "--context", path("conversation.json"), "--threads", "1",
-                                 "--dump-prompt", path("prompt.safetensors")});
+    const Outcome outcome =
+        run({"speak", conversation.at("text"), "--speaker", conversation.at("speaker").dump(), "--model",
+             data(std::string("ckpt/") + c.checkpoint), "--context", path("conversation.json"), "--threads", "1",
+             "--dump-prompt", path("prompt.safetensors")});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     expect_golden(path("prompt.safetensors"), golden);
   }
@@ -57,7 +62,8 @@ TEST_F(DumpPrompt, FlagsCodesAndALastTurnSayTheSame) {
   const TensorFile golden = read_tensors(golden_path, {"frames", "mask"});
   const auto conversation = nlohmann::json::parse(golden.metadata.at("conversation"));
   nlohmann::json turns = write_conversation(conversation);
-  const Arguments rest = {"--model", data("ckpt/csm-tiny-b"), "--threads", "1", "--dump-prompt", path("prompt.safetensors")};
+  const Arguments rest = {"--model", data("ckpt/csm-tiny-b"), "--threads",
+                          "1",       "--dump-prompt",         path("prompt.safetensors")};
   const auto check = [&](Arguments arguments) {
     arguments.insert(arguments.end(), rest.begin(), rest.end());
     const Outcome outcome = run(arguments);
@@ -76,7 +82,10 @@ TEST_F(DumpPrompt, FlagsCodesAndALastTurnSayTheSame) {
 
   for (auto& turn : turns) {
     const std::string codes = turn.at("audio").get<std::string>() + ".safetensors";
-    ASSERT_EQ(run({"codec", "encode", path(turn.at("audio")), "-o", path(codes), "--model", data("ckpt/csm-tiny-b"), "--threads", "1"}).code, 0);
+    ASSERT_EQ(run({"codec", "encode", path(turn.at("audio")), "-o", path(codes), "--model", data("ckpt/csm-tiny-b"),
+                   "--threads", "1"})
+                  .code,
+              0);
     turn["codes"] = codes;
     turn.erase("audio");
   }
@@ -86,15 +95,19 @@ TEST_F(DumpPrompt, FlagsCodesAndALastTurnSayTheSame) {
 }
 
 TEST_F(DumpPrompt, StereoAtAnotherRateIsContextToo) {
-  write_file("conversation.json", nlohmann::json::array({{{"speaker", 0}, {"text", "Hello."}, {"audio", data("audio/s24_stereo_44k.wav")}}}).dump());
-  const Outcome outcome = run({"speak", "Hi.", "--model", demo_model(), "--threads", "1", "--context", path("conversation.json"),
-                               "--dump-prompt", path("prompt.safetensors"), "-o", path("a.wav"), "--max-seconds", "0.4"});
+  write_file("conversation.json",
+             nlohmann::json::array({{{"speaker", 0}, {"text", "Hello."}, {"audio", data("audio/s24_stereo_44k.wav")}}})
+                 .dump());
+  const Outcome outcome =
+      run({"speak", "Hi.", "--model", demo_model(), "--threads", "1", "--context", path("conversation.json"),
+           "--dump-prompt", path("prompt.safetensors"), "-o", path("a.wav"), "--max-seconds", "0.4"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(files(), (std::vector<std::string>{"a.wav", "conversation.json", "prompt.safetensors"}));
 }
 
 TEST_F(DumpPrompt, WithoutAnOutputNothingIsSpoken) {
-  const Outcome outcome = run({"speak", "Hi.", "--model", demo_model(), "--threads", "1", "--dump-prompt", path("prompt.safetensors")});
+  const Outcome outcome =
+      run({"speak", "Hi.", "--model", demo_model(), "--threads", "1", "--dump-prompt", path("prompt.safetensors")});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(files(), std::vector<std::string>{"prompt.safetensors"});
 }
@@ -102,7 +115,9 @@ TEST_F(DumpPrompt, WithoutAnOutputNothingIsSpoken) {
 TEST_F(DumpPrompt, BadConversationsAreRefused) {
   const auto refused = [&](const std::string& text, const std::string& part) {
     write_file("c.json", text);
-    EXPECT_TRUE(fails_with(run({"speak", "Hi.", "--model", demo_model(), "--context", path("c.json"), "-o", path("a.wav")}), 1, part)) << text;
+    EXPECT_TRUE(fails_with(
+        run({"speak", "Hi.", "--model", demo_model(), "--context", path("c.json"), "-o", path("a.wav")}), 1, part))
+        << text;
   };
   refused("[{\"speaker\": 0,\n  \"text\": \"x\",}]", "line 2, column 15");
   refused("{}", "must be a list");

@@ -14,8 +14,9 @@ class Signals : public ProgramTest {
  protected:
   // Ten seconds of speech: long enough to be interrupted on any machine.
   Arguments long_speech(const std::string& output) const {
-    return {"speak", "Good morning.", "--model", demo_model(), "--threads", "1", "--min-frames", "120", "--dump-prompt",
-            path("prompt.safetensors"), "-o", output};
+    return {"speak", "Good morning.", "--model", demo_model(),    "--threads",
+            "1",     "--min-frames",  "120",     "--dump-prompt", path("prompt.safetensors"),
+            "-o",    output};
   }
 
   // The prompt is written right before the speech begins.

@@ -42,7 +42,8 @@ TEST_F(Speak, JsonTellsWhatHappened) {
   EXPECT_NEAR(result.at("seconds").get<double>(), read_audio(path("a.wav")).seconds(), 1e-9);
   EXPECT_NEAR(result.at("frames").get<int>() * 0.08, result.at("seconds").get<double>(), 1e-9);
   EXPECT_TRUE(result.at("finish_reason").is_string());
-  for (const char* name : {"rtf", "first_audio_ms", "prefill_ms", "total_ms", "peak_memory_bytes", "prompt_positions"}) {
+  for (const char* name :
+       {"rtf", "first_audio_ms", "prefill_ms", "total_ms", "peak_memory_bytes", "prompt_positions"}) {
     EXPECT_GT(result.at(name).get<double>(), 0) << name;
   }
   EXPECT_EQ(result.at("threads"), 1);
@@ -102,11 +103,13 @@ TEST_F(Speak, TextFromFileAndStandardInput) {
 }
 
 TEST_F(Speak, GreedyAndLimitsAreHeeded) {
-  const Outcome limited = run(speak({"-o", path("a.wav"), "--greedy", "--max-seconds", "0.4", "--min-frames", "5", "--json"}));
+  const Outcome limited =
+      run(speak({"-o", path("a.wav"), "--greedy", "--max-seconds", "0.4", "--min-frames", "5", "--json"}));
   ASSERT_EQ(limited.code, 0) << limited.err;
   EXPECT_EQ(limited.json().at("frames"), 5);
   EXPECT_EQ(limited.json().at("finish_reason"), "max_length");
-  ASSERT_EQ(run(speak({"-o", path("b.wav"), "--temperature", "0", "--max-seconds", "0.4", "--min-frames", "5"})).code, 0);
+  ASSERT_EQ(run(speak({"-o", path("b.wav"), "--temperature", "0", "--max-seconds", "0.4", "--min-frames", "5"})).code,
+            0);
   EXPECT_TRUE(read_file(path("a.wav")) == read_file(path("b.wav")));
 }
 
@@ -151,7 +154,8 @@ TEST_F(Speak, TheModelComesFromTheEnvironmentOrIsTheBundledOne) {
 TEST_F(Speak, ASecondThreadChangesNothing) {
   Arguments one = speak({"-o", path("a.wav"), "--seed", "2"});
   ASSERT_EQ(run(one).code, 0);
-  const Outcome two = run({"speak", "Good morning.", "--model", demo_model(), "--threads", "2", "-o", path("b.wav"), "--seed", "2"});
+  const Outcome two =
+      run({"speak", "Good morning.", "--model", demo_model(), "--threads", "2", "-o", path("b.wav"), "--seed", "2"});
   ASSERT_EQ(two.code, 0) << two.err;
   EXPECT_TRUE(read_file(path("a.wav")) == read_file(path("b.wav")));
 }

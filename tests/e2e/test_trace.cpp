@@ -21,7 +21,8 @@ class TraceProgram : public ProgramTest {
   }
 
   static Arguments trace(const Case& c, const Arguments& more) {
-    Arguments arguments = {"trace", "--model", data(std::string("ckpt/") + c.checkpoint), "--threads", "1", "--prompt", gold(c, "prompt")};
+    Arguments arguments = {"trace",    "--model",        data(std::string("ckpt/") + c.checkpoint), "--threads", "1",
+                           "--prompt", gold(c, "prompt")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -36,7 +37,8 @@ class TraceProgram : public ProgramTest {
     ASSERT_EQ(ours.tensors.at("hidden").shape, golden.tensors.at("hidden").shape);
     expect_near(ours.tensors.at("hidden"), golden.tensors.at("hidden"), 1, 1e-4);
     const bool whole = golden.tensors.count("logits") > 0;
-    expect_near(ours.tensors.at("logits"), golden.tensors.at(whole ? "logits" : "logits_stride64"), whole ? 1 : 64, 3e-4);
+    expect_near(ours.tensors.at("logits"), golden.tensors.at(whole ? "logits" : "logits_stride64"), whole ? 1 : 64,
+                3e-4);
   }
 
   static void expect_near(const Tensor& ours, const Tensor& golden, size_t stride, double tolerance) {
@@ -45,14 +47,19 @@ class TraceProgram : public ProgramTest {
     const auto width = static_cast<size_t>(golden.shape.back()), our_width = static_cast<size_t>(ours.shape.back());
     ASSERT_EQ((our_width + stride - 1) / stride, width);
     ASSERT_EQ(a.size() / our_width, b.size() / width);
-    for (size_t i = 0; i < b.size(); ++i) ASSERT_NEAR(a[i / width * our_width + i % width * stride], b[i], tolerance) << i;
+    for (size_t i = 0; i < b.size(); ++i)
+      ASSERT_NEAR(a[i / width * our_width + i % width * stride], b[i], tolerance) << i;
   }
 };
 
-const Case kForced[] = {{"csm-tiny-a", "csm-tiny-a", "ctx"},           {"csm-tiny-b", "csm-tiny-b", "ctx"},
-                        {"csm-tiny-f/hf-f32", "csm-tiny-f-f32", "text"}, {"csm-tiny-f/original", "csm-tiny-f-f32", "eos"},
-                        {"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16", "eos"}, {"csm-tiny-f/hf-f16", "csm-tiny-f-f16", "eos"},
-                        {"csm-tiny-f/hf-sharded-bf16", "csm-tiny-f-bf16", "eos"}, {"nano", "nano", "text"}};
+const Case kForced[] = {{"csm-tiny-a", "csm-tiny-a", "ctx"},
+                        {"csm-tiny-b", "csm-tiny-b", "ctx"},
+                        {"csm-tiny-f/hf-f32", "csm-tiny-f-f32", "text"},
+                        {"csm-tiny-f/original", "csm-tiny-f-f32", "eos"},
+                        {"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16", "eos"},
+                        {"csm-tiny-f/hf-f16", "csm-tiny-f-f16", "eos"},
+                        {"csm-tiny-f/hf-sharded-bf16", "csm-tiny-f-bf16", "eos"},
+                        {"nano", "nano", "text"}};
 
 TEST_F(TraceProgram, ForcedPathsHaveTheGoldenLogits) {
   for (const Case& c : kForced) {
@@ -65,7 +72,9 @@ TEST_F(TraceProgram, ForcedPathsHaveTheGoldenLogits) {
 }
 
 TEST_F(TraceProgram, GreedyPathsAreTheGoldenOnes) {
-  const Case cases[] = {{"csm-tiny-a", "csm-tiny-a", "text"}, {"csm-tiny-a", "csm-tiny-a", "ctx"}, {"csm-tiny-b", "csm-tiny-b", "ctx"},
+  const Case cases[] = {{"csm-tiny-a", "csm-tiny-a", "text"},
+                        {"csm-tiny-a", "csm-tiny-a", "ctx"},
+                        {"csm-tiny-b", "csm-tiny-b", "ctx"},
                         {"csm-tiny-f/hf-f32", "csm-tiny-f-f32", "text"}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.checkpoint);
@@ -75,7 +84,8 @@ TEST_F(TraceProgram, GreedyPathsAreTheGoldenOnes) {
 }
 
 TEST_F(TraceProgram, GreedyStopsAtTheAllZeroFrame) {
-  const Case cases[] = {{"csm-tiny-f/hf-f32", "csm-tiny-f-f32", "eos"}, {"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16", "eos"},
+  const Case cases[] = {{"csm-tiny-f/hf-f32", "csm-tiny-f-f32", "eos"},
+                        {"csm-tiny-f/hf-bf16", "csm-tiny-f-bf16", "eos"},
                         {"csm-tiny-f/hf-f16", "csm-tiny-f-f16", "eos"}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.checkpoint);
@@ -128,7 +138,8 @@ TEST_F(TraceProgram, CompareTableHasALineForEachCodebook) {
   const Outcome outcome = run(trace(c, {"--forced", gold(c, "forced"), "--compare", gold(c, "forced")}));
   ASSERT_EQ(outcome.code, 0);
   EXPECT_TRUE(outcome.out.empty());
-  for (const char* part : {"max difference", "mean KL", "top-1", "\n       0 ", "\n       1 ", "\n     all ", "hidden", "codes: equal"}) {
+  for (const char* part :
+       {"max difference", "mean KL", "top-1", "\n       0 ", "\n       1 ", "\n     all ", "hidden", "codes: equal"}) {
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
   }
 }
@@ -154,9 +165,11 @@ TEST_F(TraceProgram, ADumpedPromptAndATraceFitTogether) {
     return run(arguments);
   };
   ASSERT_EQ(with_model({"speak", "Good morning.", "--dump-prompt", path("p.safetensors")}).code, 0);
-  ASSERT_EQ(with_model({"trace", "--prompt", path("p.safetensors"), "--greedy", "6", "--out", path("g.safetensors")}).code, 0);
-  const Outcome outcome = with_model({"trace", "--prompt", path("p.safetensors"), "--forced", path("g.safetensors"), "--compare",
-                                      path("g.safetensors"), "--json"});
+  ASSERT_EQ(
+      with_model({"trace", "--prompt", path("p.safetensors"), "--greedy", "6", "--out", path("g.safetensors")}).code,
+      0);
+  const Outcome outcome = with_model({"trace", "--prompt", path("p.safetensors"), "--forced", path("g.safetensors"),
+                                      "--compare", path("g.safetensors"), "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_LT(outcome.json().at("comparison").at("total").at("max_difference"), 1e-3);
 }
@@ -170,10 +183,12 @@ TEST_F(TraceProgram, WhatDoesNotFitIsRefused) {
   EXPECT_TRUE(fails_with(run(trace(b, {"--greedy", "3", "--forced", gold(b, "forced"), "--out", out})), 2, "either"));
   EXPECT_TRUE(fails_with(run(trace(b, {"--forced", gold(f, "forced"), "--out", out})), 1, "8 codebooks"));
   EXPECT_TRUE(fails_with(run(trace(b, {"--forced", gold(b, "prompt"), "--out", out})), 1, "codes"));
-  EXPECT_TRUE(fails_with(run({"trace", "--model", data("ckpt/csm-tiny-b"), "--prompt", gold(f, "prompt"), "--greedy", "3", "--out", out}), 1,
-                         "9 columns"));
-  EXPECT_TRUE(fails_with(run({"trace", "--model", data("ckpt/mimi-tiny-c"), "--prompt", gold(f, "prompt"), "--greedy", "3", "--out", out}), 1,
-                         "codec"));
+  EXPECT_TRUE(fails_with(
+      run({"trace", "--model", data("ckpt/csm-tiny-b"), "--prompt", gold(f, "prompt"), "--greedy", "3", "--out", out}),
+      1, "9 columns"));
+  EXPECT_TRUE(fails_with(
+      run({"trace", "--model", data("ckpt/mimi-tiny-c"), "--prompt", gold(f, "prompt"), "--greedy", "3", "--out", out}),
+      1, "codec"));
   EXPECT_TRUE(fails_with(run(trace(b, {"--greedy", "1000000", "--out", out})), 1, "window"));
   EXPECT_TRUE(fails_with(run(trace(b, {"--greedy", "2", "--compare", gold(f, "forced")})), 1, "for this model"));
   EXPECT_TRUE(fails_with(run(trace(b, {"--greedy", "2", "--compare", gold(b, "prompt")})), 1, "logits"));
@@ -188,8 +203,9 @@ TEST_F(TraceProgram, IdsOutsideTheTablesAreRefused) {
     std::get<std::vector<int32_t>>(bad.tensors.at("frames").values)[index] = id;
     std::get<std::vector<uint8_t>>(bad.tensors.at("mask").values)[index] = 1;
     write_tensors(path("p.safetensors"), bad);
-    EXPECT_TRUE(fails_with(run({"trace", "--model", data("ckpt/nano"), "--prompt", path("p.safetensors"), "--greedy", "1", "--out",
-                                path("out.safetensors")}), 1, std::to_string(id)));
+    EXPECT_TRUE(fails_with(run({"trace", "--model", data("ckpt/nano"), "--prompt", path("p.safetensors"), "--greedy",
+                                "1", "--out", path("out.safetensors")}),
+                           1, std::to_string(id)));
   }
   EXPECT_EQ(files(), std::vector<std::string>{"p.safetensors"});
 }

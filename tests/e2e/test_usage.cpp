@@ -10,25 +10,34 @@ TEST_F(Usage, HelpTellsANewcomerWhatToTypeFirst) {
   const Outcome outcome = run({"--help"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_TRUE(outcome.err.empty());
-  for (const char* part : {"csm speak \"Good morning.\" -o morning.wav", "speak", "codec", "trace", "tokenize", "inspect", "doctor",
-                           "Exit codes"}) {
+  for (const char* part : {"csm speak \"Good morning.\" -o morning.wav", "speak", "codec", "trace", "tokenize",
+                           "inspect", "doctor", "Exit codes"}) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part;
   }
 }
 
 TEST_F(Usage, EveryCommandHasHelpWithExamplesAndDefaults) {
-  for (const Arguments& command : {Arguments{"speak"}, {"codec"}, {"codec", "encode"}, {"codec", "decode"}, {"trace"}, {"tokenize"},
-                                   {"inspect"}, {"doctor"}}) {
+  for (const Arguments& command : {Arguments{"speak"},
+                                   {"codec"},
+                                   {"codec", "encode"},
+                                   {"codec", "decode"},
+                                   {"trace"},
+                                   {"tokenize"},
+                                   {"inspect"},
+                                   {"doctor"}}) {
     Arguments arguments = command;
     arguments.push_back("--help");
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, 0);
     EXPECT_NE(outcome.out.find("Examples:\n  csm "), std::string::npos) << outcome.out;
-    EXPECT_NE(outcome.out.find("\n  csm " + command.front() + (command.front() == "doctor" ? "" : " ")), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("\n  csm " + command.front() + (command.front() == "doctor" ? "" : " ")),
+              std::string::npos)
+        << outcome.out;
     EXPECT_EQ(outcome.out.find("\n\n\n"), std::string::npos);
   }
   const std::string speak = run({"speak", "--help"}).out;
-  for (const char* part : {"(default: auto)", "(default: f32)", "Sampling", "Output:", "Model and machine:", "--threads N"}) {
+  for (const char* part :
+       {"(default: auto)", "(default: f32)", "Sampling", "Output:", "Model and machine:", "--threads N"}) {
     EXPECT_NE(speak.find(part), std::string::npos) << part;
   }
 }
@@ -40,7 +49,8 @@ TEST_F(Usage, Version) {
 }
 
 TEST_F(Usage, UnknownFlagsAndCommandsSuggestTheNearest) {
-  EXPECT_TRUE(fails_with(run({"speak", "x", "-o", path("a.wav"), "--tempature", "1"}), 2, "did you mean '--temperature'?"));
+  EXPECT_TRUE(
+      fails_with(run({"speak", "x", "-o", path("a.wav"), "--tempature", "1"}), 2, "did you mean '--temperature'?"));
   EXPECT_TRUE(fails_with(run({"speak", "x", "-o", path("a.wav"), "--sped=3"}), 2, "did you mean '--seed'?"));
   EXPECT_TRUE(fails_with(run({"trace", "--promt", "x"}), 2, "did you mean '--prompt'?"));
   EXPECT_TRUE(fails_with(run({"speek", "x"}), 2, "did you mean 'speak'?"));
@@ -96,7 +106,8 @@ TEST_F(Usage, ContextFlagsMustMatchUp) {
   };
   refused({"--context-text", "a"}, "1 and 0");
   refused({"--context-audio", "a.wav"}, "0 and 1");
-  refused({"--context-text", "a", "--context-audio", "a.wav", "--context-speaker", "0", "--context-speaker", "1"}, "--context-speaker");
+  refused({"--context-text", "a", "--context-audio", "a.wav", "--context-speaker", "0", "--context-speaker", "1"},
+          "--context-speaker");
   refused({"--context-text", "a", "--context-audio", "a.wav", "--context", "c.json"}, "either");
 }
 

@@ -56,8 +56,7 @@ TEST_F(Tensors, WrittenTensorsComeBack) {
 }
 
 TEST_F(Tensors, OnlyNamedTensorsAreRead) {
-  const TensorFile read =
-      read_tensors(CSM_TEST_DATA "/gold/csm-tiny-a/prompt_ctx.safetensors", {"frames", "mask"});
+  const TensorFile read = read_tensors(CSM_TEST_DATA "/gold/csm-tiny-a/prompt_ctx.safetensors", {"frames", "mask"});
   ASSERT_EQ(read.tensors.size(), 2u);
   EXPECT_EQ(read.tensors.at("frames").shape, (std::vector<int64_t>{54, 33}));
   EXPECT_TRUE(std::holds_alternative<std::vector<int32_t>>(read.tensors.at("frames").values));
@@ -69,7 +68,8 @@ TEST_F(Tensors, OnlyNamedTensorsAreRead) {
 TEST_F(Tensors, WideTypesAreNarrowed) {
   const std::vector<int64_t> integers = {7, -9};
   const std::vector<double> doubles = {0.25, -3};
-  write_safetensors(path("wide.safetensors"), {{"i", DType::kI64, {2}, integers.data()}, {"d", DType::kF64, {2}, doubles.data()}});
+  write_safetensors(path("wide.safetensors"),
+                    {{"i", DType::kI64, {2}, integers.data()}, {"d", DType::kF64, {2}, doubles.data()}});
   const TensorFile read = read_tensors(path("wide.safetensors"), {"i", "d"});
   EXPECT_EQ(std::get<std::vector<int32_t>>(read.tensors.at("i").values), (std::vector<int32_t>{7, -9}));
   EXPECT_EQ(std::get<std::vector<float>>(read.tensors.at("d").values), (std::vector<float>{0.25f, -3.0f}));
