@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "engine/gguf_model.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/tensor_names.h"
@@ -21,7 +22,7 @@ constexpr const char* kIndexEnding = ".safetensors.index.json";
 // sesame/csm-1b keeps the original weights under the usual name and the Transformers ones under this.
 constexpr const char* kIndexNames[] = {"transformers.safetensors.index.json", "model.safetensors.index.json"};
 constexpr const char* kHolds =
-    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json";
+    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json, or one GGUF file";
 constexpr size_t kMaxListed = 8;
 
 bool is_regular(const fs::path& path) {
@@ -44,7 +45,7 @@ bool starts_with(const std::string& text, const std::string& head) { return text
 bool is_foreign_format(const fs::path& path) {
   const std::string extension = path.extension().string();
   return extension == ".pt" || extension == ".pth" || extension == ".bin" || extension == ".ckpt" ||
-         extension == ".gguf" || extension == ".npz";
+         extension == ".npz";
 }
 
 [[noreturn]] void fail_foreign_format(const fs::path& path) {
@@ -202,6 +203,15 @@ std::vector<std::string> choose_weights(const fs::path& path, const fs::path& di
   return default_weights(directory);
 }
 
+bool is_safetensors(const std::string& name) { return ends_with(name, ".safetensors"); }
+
+// A GGUF file itself, or a directory whose weights are in GGUF files only.
+bool means_gguf(const fs::path& path, const std::vector<std::string>& names) {
+  if (is_gguf_name(path.filename().string()) && !is_folder(path)) return true;
+  return is_folder(path) && std::none_of(names.begin(), names.end(), is_safetensors) &&
+         std::any_of(names.begin(), names.end(), is_gguf_name);
+}
+
 std::string optional_file(const fs::path& directory, const char* name) {
   const fs::path path = directory / name;
   return is_regular(path) ? path.string() : "";
@@ -218,16 +228,20 @@ ModelFiles find_model_files(const std::string& path) {
   if (is_regular(given) && is_foreign_format(given)) fail_foreign_format(given);
   fs::path directory = is_folder(given) ? given : given.parent_path();
   if (directory.empty()) directory = ".";
-  if (is_regular(given) && given.extension() != ".safetensors" && given.extension() != ".json") {
+  if (is_regular(given) && given.extension() != ".safetensors" && given.extension() != ".json" &&
+      given.extension() != ".gguf") {
     fail(ErrorCode::kInvalidArgument, "'{}' is not a file of a model: {}", path, kHolds);
   }
   ModelFiles files;
   files.directory = directory.string();
+  const std::vector<std::string> names = list_files(directory);
+  if (means_gguf(given, names)) {
+    find_gguf_model(path, names, files);
+    return files;
+  }
   files.config = optional_file(directory, "config.json");
   if (files.config.empty()) {
-    const std::vector<std::string> names = list_files(directory);
-    const bool has_safetensors =
-        std::any_of(names.begin(), names.end(), [](const auto& n) { return ends_with(n, ".safetensors"); });
+    const bool has_safetensors = std::any_of(names.begin(), names.end(), is_safetensors);
     const auto foreign = std::find_if(names.begin(), names.end(), [](const auto& n) { return is_foreign_format(n); });
     if (!has_safetensors && foreign != names.end()) fail_foreign_format(directory / *foreign);
     fail(ErrorCode::kNotFound, "'{}' has no config.json, so it is not a model: {}", directory.string(), kHolds);
@@ -239,7 +253,12 @@ ModelFiles find_model_files(const std::string& path) {
   return files;
 }
 
-std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files) {
+std::vector<TensorInfo> read_weight_file(const std::string& path) {
+  return is_gguf_name(path) ? read_gguf(path).tensors : read_safetensors(path);
+}
+
+std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files, WeightCheck check) {
+  if (!files.gguf.empty()) return load_gguf_checkpoint(files, check);
   ModelSpec spec = parse_model_spec(parse_json_file(files.config, kMaxConfigBytes), files.config);
   if (!files.generation_config.empty()) {
     apply_generation_config(spec, parse_json_file(files.generation_config, kMaxConfigBytes), files.generation_config);
@@ -249,15 +268,17 @@ std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files) {
     for (TensorInfo& tensor : read_safetensors(file)) tensors.push_back(std::move(tensor));
   }
   return Checkpoint::create(std::move(spec), std::move(tensors),
-                            files.weights.size() == 1 ? files.weights.front() : files.directory);
+                            files.weights.size() == 1 ? files.weights.front() : files.directory, check);
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files) {
   if (files.tokenizer.empty()) {
     fail(ErrorCode::kNotFound, "'{}' has no tokenizer.json, which turns text into tokens; {}", files.directory, kHolds);
   }
-  std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(files.tokenizer);
-  const ModelSpec spec = parse_model_spec(parse_json_file(files.config, kMaxConfigBytes), files.config);
+  const bool in_gguf = !files.gguf.empty();
+  std::unique_ptr<Tokenizer> tokenizer = in_gguf ? load_gguf_tokenizer(files) : Tokenizer::load(files.tokenizer);
+  const ModelSpec spec =
+      in_gguf ? read_gguf_spec(files) : parse_model_spec(parse_json_file(files.config, kMaxConfigBytes), files.config);
   if (spec.has_language_model && tokenizer->n_ids() > spec.text_vocab) {
     fail(ErrorCode::kInvalidData,
          "'{}' has ids up to {}, but the model's text table has {} rows (text_vocab_size); it belongs to "

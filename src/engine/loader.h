@@ -14,19 +14,23 @@ namespace csm {
 
 struct ModelFiles {
   std::string directory;             // where config.json is
-  std::vector<std::string> weights;  // safetensors files, language model first
-  std::string config;                // config.json
+  std::vector<std::string> weights;  // safetensors files, language model first; or the GGUF files
+  std::vector<std::string> gguf;     // one that holds everything, or the published set of three; empty: another format
+  std::string config;                // config.json; empty when a GGUF file holds it
   std::string generation_config;     // empty: there is none
-  std::string tokenizer;             // tokenizer.json; empty: there is none
+  std::string tokenizer;             // tokenizer.json, or the GGUF file that holds it; empty: there is none
 };
 
-// Which files make up the model at path: a directory, or one of its files (config.json, a safetensors file, an index). Finds single
+// Which files make up the model at path: a directory, or one of its files (config.json, a safetensors or GGUF file, an index). Finds single
 // and sharded safetensors (through their index; shard names must stay inside the directory) and, for the original layout, the Mimi
 // file beside them (tokenizer-*.safetensors). Errors: kNotFound (says what is missing and what a model directory holds), kInvalidData.
 ModelFiles find_model_files(const std::string& path);
 
 // Reads the configuration, maps the weights and checks both. Errors: those of find_model_files, parse_model_spec, Checkpoint::create.
-std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files);
+std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files, WeightCheck check = WeightCheck::kValues);
+
+// The tensors of one weight file, whatever its format.
+std::vector<TensorInfo> read_weight_file(const std::string& path);
 
 // Errors: kNotFound when the model has no tokenizer.json.
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files);
