@@ -31,11 +31,12 @@ struct ConvertOptions {
 };
 
 int run_convert(ConvertOptions& options) {
+  const HoldSignals hold;
   Progress progress(options.quiet);
   options.mlx.on_progress = [&](const ConvertProgress& done) {
     progress.show(fmt::format("{:.0f} % of {}: {}", 100.0 * static_cast<double>(done.bytes_done) / static_cast<double>(done.bytes_total),
                               human_bytes(done.bytes_total), printable(done.tensor)));
-    return true;
+    return !interrupted();
   };
   const ConvertReport report = convert_to_mlx(model_or_bundled(options.model), options.directory, options.mlx);
   progress.clear();

@@ -22,6 +22,9 @@ void add_trace(CLI::App& program, Commands& commands);
 void add_tokenize(CLI::App& program, Commands& commands);
 void add_inspect(CLI::App& program, Commands& commands);
 void add_doctor(CLI::App& program, Commands& commands);
+void add_pull(CLI::App& program, Commands& commands);
+void add_models(CLI::App& program, Commands& commands);  // models, models rm
+void add_convert(CLI::App& program, Commands& commands);
 void add_bench(CLI::App& program, Commands& commands);
 
 }  // namespace csm::app

@@ -45,7 +45,10 @@ int run(int argc, char** argv) {
   add_tokenize(program, commands);
   add_inspect(program, commands);
   add_doctor(program, commands);
+  add_pull(program, commands);
+  add_models(program, commands);
   add_trace(program, commands);
+  add_convert(program, commands);
   add_bench(program, commands);
   try {
     program.parse(argc, argv);
