@@ -63,7 +63,8 @@ class RowReader {
   RowReader(const TensorInfo& source, int64_t pair_size)
       : bytes_(source.fetch()), type_(source.type), n_(source.shape.back()), pair_size_(pair_size) {
     if (is_quantised(type_)) {
-      fail(ErrorCode::kUnsupported, "'{}' is already quantised ({}); convert the unquantised model", source.name, to_string(type_));
+      fail(ErrorCode::kUnsupported, "'{}' is already quantised ({}); convert the unquantised model", source.name,
+           to_string(type_));
     }
   }
   ~RowReader() {
@@ -159,14 +160,18 @@ void ModelWriter::add(const MlxPlanEntry& entry, DType dtype) {
 
 void ModelWriter::write_header() {
   // Wide types first, so that every tensor is aligned.
-  std::stable_sort(outputs_.begin(), outputs_.end(), [](const Output& a, const Output& b) { return size_of(a.type) > size_of(b.type); });
+  std::stable_sort(outputs_.begin(), outputs_.end(),
+                   [](const Output& a, const Output& b) { return size_of(a.type) > size_of(b.type); });
   json header = json::object();
   header["__metadata__"] = {{"format", "mlx"}};
   for (const Output& output : outputs_) {
     if (header.contains(output.name)) {
-      fail(ErrorCode::kInvalidArgument, "two tensors would be named '{}' in '{}'; change the name mapping", output.name, path_);
+      fail(ErrorCode::kInvalidArgument, "two tensors would be named '{}' in '{}'; change the name mapping", output.name,
+           path_);
     }
-    header[output.name] = {{"dtype", to_string(output.type)}, {"shape", output.shape}, {"data_offsets", {n_total_, n_total_ + output.n_bytes()}}};
+    header[output.name] = {{"dtype", to_string(output.type)},
+                           {"shape", output.shape},
+                           {"data_offsets", {n_total_, n_total_ + output.n_bytes()}}};
     n_total_ += output.n_bytes();
   }
   std::string text = header.dump();
@@ -179,12 +184,14 @@ void ModelWriter::write_header() {
 
 void ModelWriter::report(const Output& output) {
   n_done_ += output.n_bytes();
-  if (progress_ && !progress_(output.name, n_done_, n_total_)) fail(ErrorCode::kCancelled, "the conversion was stopped at '{}'", output.name);
+  if (progress_ && !progress_(output.name, n_done_, n_total_))
+    fail(ErrorCode::kCancelled, "the conversion was stopped at '{}'", output.name);
 }
 
 // The heads' size of q and k rows of the language model, which the MLX layout has interleaved.
 int64_t ModelWriter::pair_size(const MlxPlanEntry& entry) const {
-  const bool is_qk = entry.canonical.find(".self_attn.q_proj.") != std::string::npos || entry.canonical.find(".self_attn.k_proj.") != std::string::npos;
+  const bool is_qk = entry.canonical.find(".self_attn.q_proj.") != std::string::npos ||
+                     entry.canonical.find(".self_attn.k_proj.") != std::string::npos;
   if (!is_qk) return 0;
   if (starts_with(entry.canonical, "backbone_model.")) return checkpoint_.spec().backbone.head_dim;
   return starts_with(entry.canonical, "depth_decoder.") ? checkpoint_.spec().depth.head_dim : 0;
@@ -231,12 +238,17 @@ void ModelWriter::write() {
   write_header();
   for (const Output& output : outputs_) {
     switch (output.content) {
-      case Content::kValues: write_values(output); break;
-      case Content::kWords: write_words(output); break;
+      case Content::kValues:
+        write_values(output);
+        break;
+      case Content::kWords:
+        write_words(output);
+        break;
       case Content::kScales:
       case Content::kBiases: {
         const Scales& kept = scales_.at(output.source);
-        const std::vector<std::byte> bytes = encoded(output.content == Content::kScales ? kept.scales : kept.biases, output.type);
+        const std::vector<std::byte> bytes =
+            encoded(output.content == Content::kScales ? kept.scales : kept.biases, output.type);
         file_.write(bytes.data(), bytes.size());
         if (output.content == Content::kBiases) scales_.erase(output.source);
         break;
@@ -249,8 +261,10 @@ void ModelWriter::write() {
 
 void check_groups(const ManifestEntry& entry, const AffineFormat& format) {
   if (is_affine_format(format, entry.shape.at(1))) return;
-  fail(ErrorCode::kUnsupported, "'{}' cannot be quantised to {} bits in groups of {}: its rows have {} elements; use another group size, or "
-       "leave this part as it is", entry.name, format.bits, format.group_size, entry.shape.at(1));
+  fail(ErrorCode::kUnsupported,
+       "'{}' cannot be quantised to {} bits in groups of {}: its rows have {} elements; use another group size, or "
+       "leave this part as it is",
+       entry.name, format.bits, format.group_size, entry.shape.at(1));
 }
 
 }  // namespace
@@ -272,7 +286,8 @@ std::vector<MlxPlanEntry> mlx_plan(const Checkpoint& checkpoint, const MlxFormat
     MlxPlanEntry planned{entry.name, mlx_name(entry.name, format), {}};
     const bool in_layers = entry.name.find(".layers.") != std::string::npos;
     if (entry.may_quantise && entry.shape.size() == 2) {
-      planned.format = starts_with(entry.name, "backbone_model.") || entry.name == "lm_head.weight" ? format.backbone : format.depth;
+      planned.format =
+          starts_with(entry.name, "backbone_model.") || entry.name == "lm_head.weight" ? format.backbone : format.depth;
       // Projection and first head are small and sensitive: never below 8 bits.
       if (planned.format.bits > 0 && !in_layers) planned.format.bits = 8;
       if (planned.format.bits > 0) check_groups(entry, planned.format);
@@ -282,7 +297,8 @@ std::vector<MlxPlanEntry> mlx_plan(const Checkpoint& checkpoint, const MlxFormat
   return plan;
 }
 
-void write_mlx_model(const Checkpoint& checkpoint, const MlxFormat& format, const std::string& path, const MlxProgress& progress) {
+void write_mlx_model(const Checkpoint& checkpoint, const MlxFormat& format, const std::string& path,
+                     const MlxProgress& progress) {
   ModelWriter writer(checkpoint, path, progress);
   for (const MlxPlanEntry& entry : mlx_plan(checkpoint, format)) writer.add(entry, format.dtype);
   writer.write();
@@ -297,13 +313,17 @@ void write_mlx_codec(const Checkpoint& checkpoint, const std::string& path, cons
 }
 
 json mlx_quantization(const std::vector<MlxPlanEntry>& plan) {
-  const auto first = std::find_if(plan.begin(), plan.end(), [](const MlxPlanEntry& entry) { return entry.format.bits > 0; });
+  const auto first =
+      std::find_if(plan.begin(), plan.end(), [](const MlxPlanEntry& entry) { return entry.format.bits > 0; });
   if (first == plan.end()) return nullptr;
-  const auto described = [](const AffineFormat& format) { return json{{"group_size", format.group_size}, {"bits", format.bits}}; };
+  const auto described = [](const AffineFormat& format) {
+    return json{{"group_size", format.group_size}, {"bits", format.bits}};
+  };
   json result = described(first->format);
   result["mode"] = "affine";
   for (const MlxPlanEntry& entry : plan) {
-    if (entry.format.bits > 0 && !(entry.format == first->format)) result[without_weight(entry.name)] = described(entry.format);
+    if (entry.format.bits > 0 && !(entry.format == first->format))
+      result[without_weight(entry.name)] = described(entry.format);
   }
   return result;
 }

@@ -1,8 +1,9 @@
-// A checkpoint -> the files of an MLX-ready directory: model.safetensors in the names and row order of csm-mlx and mlx-audio, the codec beside
-// it as mimi.safetensors (whose tensors their strict loaders would not expect in the first).
+// A checkpoint -> the files of an MLX-ready directory: model.safetensors in the names and row order of csm-mlx and
+// mlx-audio, the codec beside it as mimi.safetensors (whose tensors their strict loaders would not expect in the
+// first).
 //
-// Place in the flow: loader -> checkpoint -> (here). Tensor by tensor and within a tensor row by row, so that memory is bounded whatever
-// the model's size. Stateless; any thread.
+// Place in the flow: loader -> checkpoint -> (here). Tensor by tensor and within a tensor row by row, so that memory is
+// bounded whatever the model's size. Stateless; any thread.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ using MlxProgress = std::function<bool(const std::string& tensor, uint64_t n_byt
 // The name that the MLX ecosystem gives a tensor of the language model ("backbone.layers.0.self_attn.q_proj.weight").
 std::string mlx_name(const std::string& canonical, const MlxFormat& format);
 
-// What each tensor of the language model becomes: with its canonical name and, when it is quantised, the format. Errors: kUnsupported when
-// groups do not divide a quantised row.
+// What each tensor of the language model becomes: with its canonical name and, when it is quantised, the format.
+// Errors: kUnsupported when groups do not divide a quantised row.
 struct MlxPlanEntry {
   std::string canonical;
   std::string name;
@@ -40,8 +41,10 @@ struct MlxPlanEntry {
 };
 std::vector<MlxPlanEntry> mlx_plan(const Checkpoint& checkpoint, const MlxFormat& format);
 
-// Writes the language model. Appears only when whole. Errors: kIo, kInvalidArgument (two tensors of one name), kUnsupported.
-void write_mlx_model(const Checkpoint& checkpoint, const MlxFormat& format, const std::string& path, const MlxProgress& progress);
+// Writes the language model. Appears only when whole. Errors: kIo, kInvalidArgument (two tensors of one name),
+// kUnsupported.
+void write_mlx_model(const Checkpoint& checkpoint, const MlxFormat& format, const std::string& path,
+                     const MlxProgress& progress);
 // Writes the codec in its stored types, under Transformers' names and with their row order.
 void write_mlx_codec(const Checkpoint& checkpoint, const std::string& path, const MlxProgress& progress);
 

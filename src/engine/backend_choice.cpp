@@ -14,7 +14,8 @@ bool is_of_backend(ErrorCode code) {
 }  // namespace
 
 std::unique_ptr<Backend> open_first_backend(const std::vector<std::string>& names,
-                                            const std::function<void(Backend&)>& load, std::vector<std::string>& notes) {
+                                            const std::function<void(Backend&)>& load,
+                                            std::vector<std::string>& notes) {
   for (size_t i = 0; i < names.size(); ++i) {
     try {
       std::unique_ptr<Backend> backend = make_backend(names[i]);

@@ -18,8 +18,9 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxJsonBytes = uint64_t{4} << 20;
 // Small files that belong to a model, copied as they are.
-constexpr const char* kCompanions[] = {"tokenizer.json",        "tokenizer_config.json",    "special_tokens_map.json", "generation_config.json",
-                                       "processor_config.json", "preprocessor_config.json", "chat_template.jinja"};
+constexpr const char* kCompanions[] = {"tokenizer.json",         "tokenizer_config.json", "special_tokens_map.json",
+                                       "generation_config.json", "processor_config.json", "preprocessor_config.json",
+                                       "chat_template.jinja"};
 
 DType parse_dtype(const std::string& text) {
   if (text == "f32") return DType::kF32;
@@ -32,7 +33,8 @@ int parse_bits(const std::string& text) {
   for (const char* known : {"8", "6", "4", "3"}) {
     if (text == known) return known[0] - '0';
   }
-  fail(ErrorCode::kInvalidArgument, "quantize has '{}'; MLX's weights are of 8, 6, 4 or 3 bits, as in '4' or 'backbone=8,depth=6'", text);
+  fail(ErrorCode::kInvalidArgument,
+       "quantize has '{}'; MLX's weights are of 8, 6, 4 or 3 bits, as in '4' or 'backbone=8,depth=6'", text);
 }
 
 void parse_quantize(const std::string& text, MlxFormat& format) {
@@ -47,9 +49,11 @@ void parse_quantize(const std::string& text, MlxFormat& format) {
     const size_t equals = std::min(item.find('='), item.size());
     const std::string part = item.substr(0, equals);
     if (part != "backbone" && part != "depth") {
-      fail(ErrorCode::kInvalidArgument, "quantize has '{}'; expected backbone=BITS or depth=BITS, separated by commas", item);
+      fail(ErrorCode::kInvalidArgument, "quantize has '{}'; expected backbone=BITS or depth=BITS, separated by commas",
+           item);
     }
-    (part == "backbone" ? format.backbone : format.depth).bits = parse_bits(item.substr(std::min(equals + 1, item.size())));
+    (part == "backbone" ? format.backbone : format.depth).bits =
+        parse_bits(item.substr(std::min(equals + 1, item.size())));
     begin = end + 1;
   }
 }
@@ -114,7 +118,9 @@ class PendingDirectory {
     std::error_code error;
     fs::remove(final_, error);  // empty
     fs::rename(pending_, final_, error);
-    if (error) fail(ErrorCode::kIo, "cannot give '{}' its final name '{}': {}", pending_.string(), final_.string(), error.message());
+    if (error)
+      fail(ErrorCode::kIo, "cannot give '{}' its final name '{}': {}", pending_.string(), final_.string(),
+           error.message());
     is_committed_ = true;
   }
 
@@ -130,8 +136,10 @@ ConvertReport convert_to_mlx(const std::string& model, const std::string& direct
   const MlxFormat format = parse_options(options);
   const ModelFiles files = find_model_files(model);
   const std::shared_ptr<const Checkpoint> checkpoint = load_checkpoint(files);
-  if (!checkpoint->spec().has_language_model) fail(ErrorCode::kUnsupported, "'{}' is a codec alone; only CSM models are converted", model);
-  if (files.config.empty()) fail(ErrorCode::kUnsupported, "'{}' has no config.json, which the MLX directory needs", model);
+  if (!checkpoint->spec().has_language_model)
+    fail(ErrorCode::kUnsupported, "'{}' is a codec alone; only CSM models are converted", model);
+  if (files.config.empty())
+    fail(ErrorCode::kUnsupported, "'{}' has no config.json, which the MLX directory needs", model);
   const std::vector<MlxPlanEntry> plan = mlx_plan(*checkpoint, format);
   const MlxProgress progress = [&](const std::string& tensor, uint64_t done, uint64_t total) {
     return !options.on_progress || options.on_progress({tensor, done, total});
@@ -147,8 +155,10 @@ ConvertReport convert_to_mlx(const std::string& model, const std::string& direct
   }
   ConvertReport report;
   report.n_tensors = static_cast<int>(plan.size());
-  report.n_quantised = static_cast<int>(std::count_if(plan.begin(), plan.end(), [](const MlxPlanEntry& entry) { return entry.format.bits > 0; }));
-  for (const char* name : {"model.safetensors", "mimi.safetensors"}) report.n_bytes += fs::file_size(pending.path() / name);
+  report.n_quantised = static_cast<int>(
+      std::count_if(plan.begin(), plan.end(), [](const MlxPlanEntry& entry) { return entry.format.bits > 0; }));
+  for (const char* name : {"model.safetensors", "mimi.safetensors"})
+    report.n_bytes += fs::file_size(pending.path() / name);
   pending.commit();
   return report;
 }

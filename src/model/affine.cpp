@@ -34,8 +34,9 @@ GroupRange range_of(std::span<const float> group, int bits) {
 }  // namespace
 
 bool is_affine_format(const AffineFormat& format, int64_t n) {
-  const bool known = std::find(std::begin(kKnownBits), std::end(kKnownBits), format.bits) != std::end(kKnownBits) &&
-                     std::find(std::begin(kKnownGroups), std::end(kKnownGroups), format.group_size) != std::end(kKnownGroups);
+  const bool known =
+      std::find(std::begin(kKnownBits), std::end(kKnownBits), format.bits) != std::end(kKnownBits) &&
+      std::find(std::begin(kKnownGroups), std::end(kKnownGroups), format.group_size) != std::end(kKnownGroups);
   return known && n > 0 && n % format.group_size == 0;
 }
 
@@ -47,7 +48,8 @@ float rounded_to(DType type, float value) {
   return type == DType::kBF16 ? bf16_to_f32(f32_to_bf16(value)) : value;
 }
 
-void quantise_affine(const AffineFormat& format, std::span<const float> row, DType stored, uint32_t* words, float* scales, float* biases) {
+void quantise_affine(const AffineFormat& format, std::span<const float> row, DType stored, uint32_t* words,
+                     float* scales, float* biases) {
   const auto size = static_cast<size_t>(format.group_size);
   const auto greatest = static_cast<float>((1 << format.bits) - 1);
   std::fill(words, words + affine_words(format, static_cast<int64_t>(row.size())), 0u);
@@ -70,7 +72,8 @@ void quantise_affine(const AffineFormat& format, std::span<const float> row, DTy
   }
 }
 
-void dequantise_affine(const AffineFormat& format, std::span<float> row, const uint32_t* words, const float* scales, const float* biases) {
+void dequantise_affine(const AffineFormat& format, std::span<float> row, const uint32_t* words, const float* scales,
+                       const float* biases) {
   const auto size = static_cast<size_t>(format.group_size);
   const auto bits = static_cast<size_t>(format.bits);
   const uint32_t mask = (1u << bits) - 1u;

@@ -1,7 +1,8 @@
 // MLX's groupwise affine quantisation: in each group of a row, value = scale * q + bias with q of a few bits.
 //
-// Packing: the q of a row one after the other, lowest bits first, in 32-bit words; a row is [n * bits / 32] words with one scale and one bias
-// for each group. Pure functions; any thread. Source of the format: MLX's documentation of mx.quantize (mode "affine").
+// Packing: the q of a row one after the other, lowest bits first, in 32-bit words; a row is [n * bits / 32] words with
+// one scale and one bias for each group. Pure functions; any thread. Source of the format: MLX's documentation of
+// mx.quantize (mode "affine").
 #pragma once
 
 #include <cstdint>
@@ -26,14 +27,16 @@ bool is_affine_format(const AffineFormat& format, int64_t n);
 int64_t affine_words(const AffineFormat& format, int64_t n);
 int64_t affine_groups(const AffineFormat& format, int64_t n);
 
-// Quantises one row, as MLX does: the end of the range that is farther from zero is met exactly. words [affine_words], scales and biases
-// [affine_groups], already rounded to the type they will be stored in (kF32, kF16 or kBF16).
-void quantise_affine(const AffineFormat& format, std::span<const float> row, DType stored, uint32_t* words, float* scales, float* biases);
+// Quantises one row, as MLX does: the end of the range that is farther from zero is met exactly. words [affine_words],
+// scales and biases [affine_groups], already rounded to the type they will be stored in (kF32, kF16 or kBF16).
+void quantise_affine(const AffineFormat& format, std::span<const float> row, DType stored, uint32_t* words,
+                     float* scales, float* biases);
 
 // A value as it will be read back from the type (kF32, kF16 or kBF16).
 float rounded_to(DType type, float value);
 
 // The values of one row of n elements.
-void dequantise_affine(const AffineFormat& format, std::span<float> row, const uint32_t* words, const float* scales, const float* biases);
+void dequantise_affine(const AffineFormat& format, std::span<float> row, const uint32_t* words, const float* scales,
+                       const float* biases);
 
 }  // namespace csm

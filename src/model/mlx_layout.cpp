@@ -61,15 +61,19 @@ TensorBytes dequantise(const Triple& parts, const AffineFormat& format, int64_t 
 
 TensorInfo unpacked(Triple parts, int64_t n, const std::string& where) {
   const std::string& name = parts.weight.name;
-  const bool shapes_fit = parts.weight.shape.size() == 2 && parts.scales.shape.size() == 2 && parts.scales.shape == parts.biases.shape &&
-                          parts.scales.shape[0] == parts.weight.shape[0];
-  const bool types_fit = (parts.scales.type == DType::kF32 || parts.scales.type == DType::kF16 || parts.scales.type == DType::kBF16) &&
-                         parts.biases.type == parts.scales.type;
+  const bool shapes_fit = parts.weight.shape.size() == 2 && parts.scales.shape.size() == 2 &&
+                          parts.scales.shape == parts.biases.shape && parts.scales.shape[0] == parts.weight.shape[0];
+  const bool types_fit =
+      (parts.scales.type == DType::kF32 || parts.scales.type == DType::kF16 || parts.scales.type == DType::kBF16) &&
+      parts.biases.type == parts.scales.type;
   if (!shapes_fit || !types_fit) {
-    fail(ErrorCode::kInvalidData, "'{}': quantised '{}' is {} with scales {} and biases {}; expected U32 rows with as many rows of scales "
-         "and biases, both F32, F16 or BF16", where, name, parts.weight.describe(), parts.scales.describe(), parts.biases.describe());
+    fail(ErrorCode::kInvalidData,
+         "'{}': quantised '{}' is {} with scales {} and biases {}; expected U32 rows with as many rows of scales "
+         "and biases, both F32, F16 or BF16",
+         where, name, parts.weight.describe(), parts.scales.describe(), parts.biases.describe());
   }
-  const AffineFormat format = affine_format(n, parts.weight.shape[1], parts.scales.shape[1], fmt::format("{}': '{}", where, name));
+  const AffineFormat format =
+      affine_format(n, parts.weight.shape[1], parts.scales.shape[1], fmt::format("{}': '{}", where, name));
   TensorInfo result;
   result.name = name;
   result.type = parts.scales.type;
@@ -94,12 +98,15 @@ AffineFormat affine_format(int64_t n, int64_t n_words, int64_t n_groups, const s
   if (n_groups > 0 && n % n_groups == 0 && n / n_groups <= 1024) format.group_size = static_cast<int>(n / n_groups);
   if (n > 0 && n_words <= n && n_words * kWordBits % n == 0) format.bits = static_cast<int>(n_words * kWordBits / n);
   if (is_affine_format(format, n)) return format;
-  fail(ErrorCode::kInvalidData, "'{}' has {} words and {} groups a row for {} values; MLX's groups are of 32, 64 or 128 and its bits 2, 3, 4, "
-       "5, 6 or 8", name, n_words, n_groups, n);
+  fail(ErrorCode::kInvalidData,
+       "'{}' has {} words and {} groups a row for {} values; MLX's groups are of 32, 64 or 128 and its bits 2, 3, 4, "
+       "5, 6 or 8",
+       name, n_words, n_groups, n);
 }
 
 std::vector<TensorInfo> unpack_mlx(std::vector<TensorInfo> tensors, const ModelSpec& spec, const std::string& where) {
-  const bool any = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) { return ends_with(tensor.name, kScales); });
+  const bool any = std::any_of(tensors.begin(), tensors.end(),
+                               [](const TensorInfo& tensor) { return ends_with(tensor.name, kScales); });
   if (!any) return tensors;
   std::map<std::string, TensorInfo> side;  // scales and biases by their own names
   for (const TensorInfo& tensor : tensors) {
@@ -119,13 +126,15 @@ std::vector<TensorInfo> unpack_mlx(std::vector<TensorInfo> tensors, const ModelS
     const auto scales = side.find(base + std::string(kScales));
     const auto biases = side.find(base + std::string(kBiases));
     if (scales == side.end() || biases == side.end()) {
-      fail(ErrorCode::kInvalidData, "'{}': quantised '{}' lacks its {}", where, tensor.name, scales == side.end() ? "scales" : "biases");
+      fail(ErrorCode::kInvalidData, "'{}': quantised '{}' lacks its {}", where, tensor.name,
+           scales == side.end() ? "scales" : "biases");
     }
     result.push_back(unpacked({std::move(tensor), scales->second, biases->second}, length->second, where));
     side.erase(scales);
     side.erase(biases);
   }
-  for (auto& [name, tensor] : side) result.push_back(std::move(tensor));  // of no matrix that is known: reported as any unknown tensor
+  for (auto& [name, tensor] : side)
+    result.push_back(std::move(tensor));  // of no matrix that is known: reported as any unknown tensor
   return result;
 }
 

@@ -1,4 +1,5 @@
-// Which backend an engine gets when one of them does not start. The backends and models are real; the failures are staged.
+// Which backend an engine gets when one of them does not start. The backends and models are real; the failures are
+// staged.
 #include <gtest/gtest.h>
 
 #include "backends/registry.h"
@@ -16,7 +17,8 @@ std::vector<std::string> two_names() { return {backend_names().front(), backend_
 TEST(BackendChoice, TheFirstThatLoadsIsTaken) {
   std::vector<std::string> notes;
   int n_loads = 0;
-  const auto backend = open_first_backend(two_names(), [&](Backend&) { ++n_loads; }, notes);
+  const auto backend = open_first_backend(
+      two_names(), [&](Backend&) { ++n_loads; }, notes);
   EXPECT_EQ(backend->name(), two_names().front());
   EXPECT_EQ(n_loads, 1);
   EXPECT_TRUE(notes.empty());

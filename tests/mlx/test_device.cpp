@@ -54,16 +54,19 @@ TEST(MlxDevice, ArraysMadeOnOneThreadAreComputedOnAnother) {
 }
 
 TEST(MlxDevice, OnlyOurErrorsLeave) {
-  EXPECT_EQ(code_of([] { guarded("a test", [] { throw std::runtime_error("[matmul] shapes\ndo not fit"); }); }), ErrorCode::kInternal);
+  EXPECT_EQ(code_of([] { guarded("a test", [] { throw std::runtime_error("[matmul] shapes\ndo not fit"); }); }),
+            ErrorCode::kInternal);
   EXPECT_EQ(code_of([] { guarded("a test", [] { throw std::bad_alloc(); }); }), ErrorCode::kResourceLimit);
   EXPECT_EQ(code_of([] { guarded("a test", [] { throw std::runtime_error("[malloc] Unable to allocate 1 bytes"); }); }),
             ErrorCode::kResourceLimit);
   EXPECT_EQ(code_of([] { guarded("a test", [] { fail(ErrorCode::kNotFound, "ours"); }); }), ErrorCode::kNotFound);
   const auto device = Device::open("cpu");
   // A real one: MLX refuses the shapes.
-  EXPECT_EQ(code_of([&] {
-              guarded("a product", [&] { evaluate({mx::matmul(mx::zeros({2, 3}), mx::zeros({2, 3}), device->stream())}); });
-            }), ErrorCode::kInternal);
+  EXPECT_EQ(
+      code_of([&] {
+        guarded("a product", [&] { evaluate({mx::matmul(mx::zeros({2, 3}), mx::zeros({2, 3}), device->stream())}); });
+      }),
+      ErrorCode::kInternal);
   EXPECT_EQ(guarded("a value", [] { return 7; }), 7);
 }
 
@@ -98,7 +101,8 @@ TEST(MlxWeights, ProductsAreTheSameInEveryLayout) {
   const auto device = Device::open("cpu");
   WeightLoader loader(device);
   std::vector<float> values(96 * 64);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(static_cast<int>(i * 7919 % 201) - 100) / 64.0f;
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(static_cast<int>(i * 7919 % 201) - 100) / 64.0f;
   const mx::array rows = to_array(values, {96, 64});
   const mx::array x = to_array(std::span<const float>(values).first(64), {1, 64});
   const auto product = [&](WeightType type) {
@@ -116,8 +120,11 @@ TEST(MlxWeights, ProductsAreTheSameInEveryLayout) {
     for (size_t i = 0; i < 64; ++i) sum += double{values[row * 64 + i]} * values[i];
     EXPECT_NEAR(exact[row], sum, 1e-3);
   }
-  const std::pair<WeightType, float> types[] = {{WeightType::kF16, 0.05f}, {WeightType::kBF16, 0.4f}, {WeightType::kQ8_0, 0.1f},
-                                                {WeightType::kQ6_K, 0.4f}, {WeightType::kQ4_0, 2.0f}};
+  const std::pair<WeightType, float> types[] = {{WeightType::kF16, 0.05f},
+                                                {WeightType::kBF16, 0.4f},
+                                                {WeightType::kQ8_0, 0.1f},
+                                                {WeightType::kQ6_K, 0.4f},
+                                                {WeightType::kQ4_0, 2.0f}};
   for (const auto& [type, tolerance] : types) {
     const std::vector<float> found = product(type);
     for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], exact[i], tolerance) << static_cast<int>(type);

@@ -25,10 +25,12 @@ class Quantised : public ::testing::TestWithParam<Case> {
     std::normal_distribution<float> normal(0.0f, 0.7f);
     for (float& value : values_) value = normal(random);
     const mx::Stream& s = device_->stream();
-    packed_ = mx::quantize(to_array(values_, {kRows, kColumns}), format_.group_size, format_.bits, "affine", std::nullopt, s);
+    packed_ =
+        mx::quantize(to_array(values_, {kRows, kColumns}), format_.group_size, format_.bits, "affine", std::nullopt, s);
     for (mx::array& array : packed_) array = mx::contiguous(array, false, s);
-    dequantised_ = mx::contiguous(mx::dequantize(packed_[0], packed_[1], packed_[2], format_.group_size, format_.bits, "affine",
-                                                 std::nullopt, std::nullopt, s), false, s);
+    dequantised_ = mx::contiguous(mx::dequantize(packed_[0], packed_[1], packed_[2], format_.group_size, format_.bits,
+                                                 "affine", std::nullopt, std::nullopt, s),
+                                  false, s);
     evaluate({packed_[0], packed_[1], packed_[2], *dequantised_});
   }
 
@@ -50,7 +52,8 @@ TEST_P(Quantised, WhatMlxPacksIsRead) {
   for (size_t r = 0; r < kRows; ++r) {
     dequantise_affine(format_, row, packed_[0].data<uint32_t>() + r * words, packed_[1].data<float>() + r * groups,
                       packed_[2].data<float>() + r * groups);
-    for (size_t i = 0; i < row.size(); ++i) EXPECT_NEAR(row[i], expected[r * kColumns + i], 1e-6f) << "row " << r << " column " << i;
+    for (size_t i = 0; i < row.size(); ++i)
+      EXPECT_NEAR(row[i], expected[r * kColumns + i], 1e-6f) << "row " << r << " column " << i;
   }
 }
 
@@ -61,14 +64,16 @@ TEST_P(Quantised, WhatIsPackedHereMlxReads) {
   std::vector<float> scales(groups * kRows);
   std::vector<float> biases(groups * kRows);
   for (size_t r = 0; r < kRows; ++r) {
-    quantise_affine(format_, std::span<const float>(values_).subspan(r * kColumns, kColumns), DType::kF32, packed.data() + r * words,
-                    scales.data() + r * groups, biases.data() + r * groups);
+    quantise_affine(format_, std::span<const float>(values_).subspan(r * kColumns, kColumns), DType::kF32,
+                    packed.data() + r * words, scales.data() + r * groups, biases.data() + r * groups);
   }
   const mx::Stream& s = device_->stream();
   const mx::array array(packed.data(), {kRows, static_cast<int>(words)}, mx::uint32);
-  const mx::array found = mx::contiguous(
-      mx::dequantize(array, to_array(scales, {kRows, static_cast<int>(groups)}), to_array(biases, {kRows, static_cast<int>(groups)}),
-                     format_.group_size, format_.bits, "affine", std::nullopt, std::nullopt, s), false, s);
+  const mx::array found =
+      mx::contiguous(mx::dequantize(array, to_array(scales, {kRows, static_cast<int>(groups)}),
+                                    to_array(biases, {kRows, static_cast<int>(groups)}), format_.group_size,
+                                    format_.bits, "affine", std::nullopt, std::nullopt, s),
+                     false, s);
   evaluate({found});
   std::vector<float> ours(values_.size());
   std::vector<float> theirs(values_.size());
@@ -83,9 +88,13 @@ TEST_P(Quantised, WhatIsPackedHereMlxReads) {
   EXPECT_LE(our_error, their_error * 1.02) << "as good as MLX's own";
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Quantised, ::testing::Values(Case{8, 64}, Case{8, 32}, Case{6, 64}, Case{5, 64}, Case{4, 64}, Case{4, 32},
-                                                               Case{4, 128}, Case{3, 64}, Case{2, 64}),
-                         [](const auto& info) { return "bits" + std::to_string(info.param.bits) + "_group" + std::to_string(info.param.group); });
+INSTANTIATE_TEST_SUITE_P(Formats, Quantised,
+                         ::testing::Values(Case{8, 64}, Case{8, 32}, Case{6, 64}, Case{5, 64}, Case{4, 64}, Case{4, 32},
+                                           Case{4, 128}, Case{3, 64}, Case{2, 64}),
+                         [](const auto& info) {
+                           return "bits" + std::to_string(info.param.bits) + "_group" +
+                                  std::to_string(info.param.group);
+                         });
 
 }  // namespace
 }  // namespace csm::mlx_backend

@@ -41,7 +41,8 @@ class DeviceSampling : public ::testing::Test {
     const SamplingPlan plan(batch, spec, device_->stream());
     Sampler sampler;
     for (int codebook = 0; codebook < kCodebooks; ++codebook) {
-      const std::vector<float> logits = random_logits(batch.size() * kVocab, seed * 10 + static_cast<unsigned>(codebook));
+      const std::vector<float> logits =
+          random_logits(batch.size() * kVocab, seed * 10 + static_cast<unsigned>(codebook));
       const mx::array drawn = plan.choose(codebook, to_array(logits, {static_cast<int>(batch.size()), kVocab}));
       evaluate({drawn});
       std::vector<int32_t> codes(batch.size());
@@ -52,8 +53,8 @@ class DeviceSampling : public ::testing::Test {
         context.suppress_end = batch[b].suppress_end && codebook == 0;
         const SamplingOptions& options = codebook == 0 ? batch[b].sampling->backbone : batch[b].sampling->depth;
         const int32_t expected = batch[b].forced.empty()
-                                     ? sampler.draw(std::span<const float>(logits).subspan(b * kVocab, kVocab), options, context,
-                                                    batch[b].noise, static_cast<uint32_t>(codebook))
+                                     ? sampler.draw(std::span<const float>(logits).subspan(b * kVocab, kVocab), options,
+                                                    context, batch[b].noise, static_cast<uint32_t>(codebook))
                                      : batch[b].forced[static_cast<size_t>(codebook)];
         EXPECT_EQ(codes[b], expected) << "codebook " << codebook << ", sequence " << b << ", seed " << seed;
       }

@@ -29,7 +29,8 @@ struct Packed {
 Packed pack(const AffineFormat& format, const std::vector<float>& row, DType stored = DType::kF32) {
   const auto n = static_cast<int64_t>(row.size());
   Packed packed{std::vector<uint32_t>(static_cast<size_t>(affine_words(format, n))),
-                std::vector<float>(static_cast<size_t>(affine_groups(format, n))), {}};
+                std::vector<float>(static_cast<size_t>(affine_groups(format, n))),
+                {}};
   packed.biases.resize(packed.scales.size());
   quantise_affine(format, row, stored, packed.words.data(), packed.scales.data(), packed.biases.data());
   return packed;
@@ -51,7 +52,8 @@ TEST(Affine, ErrorIsAtMostHalfAStep) {
       for (size_t i = 0; i < row.size(); ++i) {
         const float step = std::fabs(packed.scales[i / static_cast<size_t>(group)]);
         // The end that is nearer to zero may lie up to a step outside, since the other end is met exactly.
-        EXPECT_LE(std::fabs(found[i] - row[i]), step * 1.01f) << bits << " bits, groups of " << group << ", element " << i;
+        EXPECT_LE(std::fabs(found[i] - row[i]), step * 1.01f)
+            << bits << " bits, groups of " << group << ", element " << i;
       }
     }
   }
@@ -89,7 +91,7 @@ TEST(Affine, WordsHoldTheLowestBitsFirst) {
   };
   EXPECT_EQ(decode(8, {0x04030201u}, 32)[2], 3.0f);
   EXPECT_EQ(decode(4, {0x87654321u}, 32)[7], 8.0f);
-  EXPECT_EQ(decode(3, {0x80000000u, 0x1u}, 32)[10], 6.0f);       // bits 30, 31 and 32
+  EXPECT_EQ(decode(3, {0x80000000u, 0x1u}, 32)[10], 6.0f);        // bits 30, 31 and 32
   EXPECT_EQ(decode(6, {0xC0000000u, 0x5u}, 32)[5], 0x17 + 0.0f);  // bits 30 to 35
 }
 
@@ -100,7 +102,8 @@ TEST(Affine, TheFormatFollowsFromShapes) {
       EXPECT_EQ(affine_format(2048, affine_words(format, 2048), affine_groups(format, 2048), "w"), format);
     }
   }
-  const std::pair<int64_t, int64_t> bad[] = {{0, 32}, {2048, 32}, {256, 0}, {256, 1}, {257, 32}, {448, 32}, {256, 2048}, {-1, -1}};
+  const std::pair<int64_t, int64_t> bad[] = {{0, 32},   {2048, 32}, {256, 0},    {256, 1},
+                                             {257, 32}, {448, 32},  {256, 2048}, {-1, -1}};
   for (const auto& [words, groups] : bad) {
     try {
       (void)affine_format(2048, words, groups, "the_name");

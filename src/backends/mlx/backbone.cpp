@@ -16,11 +16,15 @@ int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multi
 
 mx::Dtype cache_dtype(KvType type) {
   switch (type) {
-    case KvType::kF32: return mx::float32;
-    case KvType::kF16: return mx::float16;
-    case KvType::kQ8_0: break;
+    case KvType::kF32:
+      return mx::float32;
+    case KvType::kF16:
+      return mx::float16;
+    case KvType::kQ8_0:
+      break;
   }
-  fail(ErrorCode::kUnsupported, "the MLX backend keeps keys and values as f32 or f16; use --kv-type f16, or --backend ggml for q8_0");
+  fail(ErrorCode::kUnsupported,
+       "the MLX backend keeps keys and values as f32 or f16; use --kv-type f16, or --backend ggml for q8_0");
 }
 
 }  // namespace
@@ -47,11 +51,13 @@ std::vector<mx::array> BackboneSequence::pending() const {
 
 void BackboneSequence::check_usable() const {
   if (is_lost_) {
-    fail(ErrorCode::kResourceLimit, "this sequence was lost when an earlier computation failed (out of memory?); start a new one");
+    fail(ErrorCode::kResourceLimit,
+         "this sequence was lost when an earlier computation failed (out of memory?); start a new one");
   }
 }
 
-Backbone::Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const Checkpoint& checkpoint, const BackendOptions& options)
+Backbone::Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const Checkpoint& checkpoint,
+                   const BackendOptions& options)
     : device_(std::move(device)),
       spec_(checkpoint.spec()),
       tap_(options.stage_tap),
@@ -62,8 +68,8 @@ Backbone::Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const C
 
 std::unique_ptr<BackboneSequence> Backbone::new_sequence(int max_positions) const {
   if (max_positions < 1 || max_positions > spec_.max_positions) {
-    fail(ErrorCode::kResourceLimit, "a sequence of {} positions was asked for; this model's window has {}", max_positions,
-         spec_.max_positions);
+    fail(ErrorCode::kResourceLimit, "a sequence of {} positions was asked for; this model's window has {}",
+         max_positions, spec_.max_positions);
   }
   auto sequence = std::make_unique<BackboneSequence>();
   sequence->max_positions_ = max_positions;
@@ -96,7 +102,8 @@ void Backbone::reserve(BackboneSequence& sequence, int n_positions) const {
 void Backbone::truncate(BackboneSequence& sequence, int position) const {
   sequence.check_usable();
   if (position < 0 || position > sequence.n_positions_) {
-    fail(ErrorCode::kInvalidArgument, "cannot keep {} positions of a sequence that has {}", position, sequence.n_positions_);
+    fail(ErrorCode::kInvalidArgument, "cannot keep {} positions of a sequence that has {}", position,
+         sequence.n_positions_);
   }
   if (position < sequence.n_positions_) sequence.hidden_.reset();
   sequence.n_positions_ = position;
@@ -104,19 +111,20 @@ void Backbone::truncate(BackboneSequence& sequence, int position) const {
 
 void Backbone::check_rows(const BackboneSequence& sequence, FramesView rows) const {
   const int n_columns = spec_.n_codebooks + 1;
-  if (rows.n_columns != n_columns || rows.ids.size() != rows.mask.size() || rows.ids.size() % static_cast<size_t>(n_columns) != 0) {
+  if (rows.n_columns != n_columns || rows.ids.size() != rows.mask.size() ||
+      rows.ids.size() % static_cast<size_t>(n_columns) != 0) {
     fail(ErrorCode::kInvalidArgument, "frames must have {} columns; found {}", n_columns, rows.n_columns);
   }
   if (rows.n_rows() > sequence.max_positions_ - sequence.n_positions_) {
-    fail(ErrorCode::kResourceLimit, "{} more positions do not fit: {} of {} are used; shorten the context or the text", rows.n_rows(),
-         sequence.n_positions_, sequence.max_positions_);
+    fail(ErrorCode::kResourceLimit, "{} more positions do not fit: {} of {} are used; shorten the context or the text",
+         rows.n_rows(), sequence.n_positions_, sequence.max_positions_);
   }
   for (size_t i = 0; i < rows.ids.size(); ++i) {
     const int column = static_cast<int>(i % static_cast<size_t>(n_columns));
     const int limit = column == spec_.n_codebooks ? spec_.text_vocab : spec_.audio_vocab;
     if (rows.mask[i] != 0 && (rows.ids[i] < 0 || rows.ids[i] >= limit)) {
-      fail(ErrorCode::kInvalidArgument, "row {} of the frames has id {} in column {}; expected 0..{}", i / static_cast<size_t>(n_columns),
-           rows.ids[i], column, limit - 1);
+      fail(ErrorCode::kInvalidArgument, "row {} of the frames has id {} in column {}; expected 0..{}",
+           i / static_cast<size_t>(n_columns), rows.ids[i], column, limit - 1);
     }
   }
 }
@@ -142,7 +150,8 @@ mx::array Backbone::embed(FramesView rows, int first, int n) const {
       (is_text ? any_text : any_audio) |= is_kept;
     }
   }
-  const auto look_up = [&](const mx::array& table, const std::vector<int32_t>& row_ids, const std::vector<float>& factors, int n_columns) {
+  const auto look_up = [&](const mx::array& table, const std::vector<int32_t>& row_ids,
+                           const std::vector<float>& factors, int n_columns) {
     const mx::array found = mx::astype(mx::take(table, to_array(row_ids, {n, n_columns}), 0, s), mx::float32, s);
     const mx::array masked = mx::multiply(found, to_array(factors, {n, n_columns, 1}), s);
     return mx::reshape(mx::sum(masked, 1, false, s), {1, n, spec_.backbone.width}, s);

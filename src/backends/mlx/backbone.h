@@ -1,7 +1,7 @@
 // The backbone: frames -> hidden state of the last position, with a key-value cache for each sequence.
 //
-// Several rows (prefill) are computed at once, in blocks. A single row stays lazy: it becomes part of the evaluation of the frame that
-// follows it. Caches grow in steps of kStepPositions and are written in place. Inference thread only.
+// Several rows (prefill) are computed at once, in blocks. A single row stays lazy: it becomes part of the evaluation of
+// the frame that follows it. Caches grow in steps of kStepPositions and are written in place. Inference thread only.
 #pragma once
 
 #include <memory>
@@ -43,7 +43,8 @@ class BackboneSequence final : public Sequence {
 
 class Backbone {
  public:
-  Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const Checkpoint& checkpoint, const BackendOptions& options);
+  Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const Checkpoint& checkpoint,
+           const BackendOptions& options);
 
   std::unique_ptr<BackboneSequence> new_sequence(int max_positions) const;
   void append(BackboneSequence& sequence, FramesView rows) const;

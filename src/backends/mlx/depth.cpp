@@ -9,7 +9,8 @@ namespace {
 // The first n_rows of stored rows; those behind are padding.
 Matrix load_rows(WeightLoader& loader, const TensorInfo& source, int n_rows, WeightType type) {
   const mx::array rows = loader.stored(source);
-  return loader.matrix(source.name, mx::slice(rows, {0, 0}, {n_rows, rows.shape(1)}, loader.stream()), type, source.type);
+  return loader.matrix(source.name, mx::slice(rows, {0, 0}, {n_rows, rows.shape(1)}, loader.stream()), type,
+                       source.type);
 }
 
 // codebooks_head [n_codebooks - 1, width, vocab] as one matrix for each codebook from 1.
@@ -71,7 +72,8 @@ mx::array DepthFrame::logits(int codebook, const mx::array& previous) {
       k_[index] = mx::concatenate({k_[index], k}, 2, s);
       v_[index] = mx::concatenate({v_[index], v}, 2, s);
     }
-    return mx::fast::scaled_dot_product_attention(q, k_[index], v_[index], scale, n_rows > 1 ? "causal" : "", {}, {}, false, s);
+    return mx::fast::scaled_dot_product_attention(q, k_[index], v_[index], scale, n_rows > 1 ? "causal" : "", {}, {},
+                                                  false, s);
   };
   const auto after_layer = [&](int, const mx::array& after) {
     if (tap_ != nullptr) stages_.push_back(mx::contiguous(after, false, s));

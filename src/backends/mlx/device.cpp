@@ -58,7 +58,8 @@ std::string name_of(const mx::Device& device) {
   const auto& info = mx::device_info(device);
   for (const char* key : {"device_name", "architecture"}) {
     const auto found = info.find(key);
-    if (found != info.end() && std::holds_alternative<std::string>(found->second)) return std::get<std::string>(found->second);
+    if (found != info.end() && std::holds_alternative<std::string>(found->second))
+      return std::get<std::string>(found->second);
   }
   return {};
 }
@@ -79,9 +80,11 @@ void limit_memory(const mx::Device& device) {
 mx::Device choose(const std::string& name) {
   if (name == "cpu") return mx::Device(mx::Device::cpu);
   if (name == "auto") return mx::Device(has_gpu() ? mx::Device::gpu : mx::Device::cpu);
-  if (name != "gpu") fail(ErrorCode::kInvalidArgument, "MLX has no device '{}'; expected auto, cpu{}", name, has_gpu() ? " or gpu" : "");
+  if (name != "gpu")
+    fail(ErrorCode::kInvalidArgument, "MLX has no device '{}'; expected auto, cpu{}", name, has_gpu() ? " or gpu" : "");
   if (!has_gpu()) {
-    fail(ErrorCode::kUnsupported, "MLX finds no GPU here (Metal on Apple silicon, or a CUDA build of MLX); use --device cpu or "
+    fail(ErrorCode::kUnsupported,
+         "MLX finds no GPU here (Metal on Apple silicon, or a CUDA build of MLX); use --device cpu or "
          "--backend ggml");
   }
   return mx::Device(mx::Device::gpu);
@@ -100,8 +103,9 @@ void copy_out(const mx::array& evaluated, std::span<T> out) {
 void rethrow(const char* what, const std::exception& error) {
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
-  const bool is_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr || text.find("malloc") != std::string::npos ||
-                         text.find("allocate") != std::string::npos || text.find("memory") != std::string::npos;
+  const bool is_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                         text.find("malloc") != std::string::npos || text.find("allocate") != std::string::npos ||
+                         text.find("memory") != std::string::npos;
   if (is_memory) fail(ErrorCode::kResourceLimit, "{}: MLX ran out of memory: {}", what, text);
   fail(ErrorCode::kInternal, "{}: MLX failed: {}", what, text);
 }
@@ -161,7 +165,11 @@ void evaluate(const std::vector<mx::array>& arrays) { mx::eval(arrays); }
 void read(const mx::array& evaluated, std::span<float> out) { copy_out(evaluated, out); }
 void read(const mx::array& evaluated, std::span<int32_t> out) { copy_out(evaluated, out); }
 
-mx::array to_array(std::span<const float> values, mx::Shape shape) { return mx::array(values.data(), std::move(shape), mx::float32); }
-mx::array to_array(std::span<const int32_t> values, mx::Shape shape) { return mx::array(values.data(), std::move(shape), mx::int32); }
+mx::array to_array(std::span<const float> values, mx::Shape shape) {
+  return mx::array(values.data(), std::move(shape), mx::float32);
+}
+mx::array to_array(std::span<const int32_t> values, mx::Shape shape) {
+  return mx::array(values.data(), std::move(shape), mx::int32);
+}
 
 }  // namespace csm::mlx_backend

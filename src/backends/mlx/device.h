@@ -1,8 +1,8 @@
 // Where MLX computes: a device, and a stream that belongs to one engine; and the border at which MLX's exceptions end.
 //
-// Place in the flow: the backend opens a device for an engine; weights, model and codec share it. MLX's default streams belong to
-// threads, so every operation here names its stream, which may be used from any one thread at a time: a model may be made on one
-// thread and used on another. The process-wide default device of MLX is never touched.
+// Place in the flow: the backend opens a device for an engine; weights, model and codec share it. MLX's default streams
+// belong to threads, so every operation here names its stream, which may be used from any one thread at a time: a model
+// may be made on one thread and used on another. The process-wide default device of MLX is never touched.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ namespace csm::mlx_backend {
 
 namespace mx = ::mlx::core;
 
-// Throws csm::Error for an exception of MLX: kResourceLimit when memory ran out, else kInternal. `what` opens the message.
+// Throws csm::Error for an exception of MLX: kResourceLimit when memory ran out, else kInternal. `what` opens the
+// message.
 [[noreturn]] void rethrow(const char* what, const std::exception& error);
 
 // Runs f so that nothing but csm::Error leaves it.
@@ -39,7 +40,8 @@ auto guarded(const char* what, F&& f) -> decltype(f()) {
 
 class Device {
  public:
-  // "auto" (a GPU when there is one), "cpu" or "gpu". Errors: kInvalidArgument, kUnsupported when MLX cannot start there.
+  // "auto" (a GPU when there is one), "cpu" or "gpu". Errors: kInvalidArgument, kUnsupported when MLX cannot start
+  // there.
   static std::shared_ptr<Device> open(const std::string& name);
   ~Device();
   Device(const Device&) = delete;
@@ -47,8 +49,8 @@ class Device {
 
   const mx::Stream& stream() const { return stream_; }
   bool is_cpu() const { return stream_.device == mx::Device::cpu; }
-  // Dense matrices lie as [in, out]: the BLAS of the Linux packages reads that order several times faster. Apple's does not care,
-  // and GPU kernels for one row want [out, in].
+  // Dense matrices lie as [in, out]: the BLAS of the Linux packages reads that order several times faster. Apple's does
+  // not care, and GPU kernels for one row want [out, in].
   bool transposes_matrices() const;
   // Arithmetic beside quantised weights: CPU code for f16 is emulation on most machines.
   mx::Dtype quantised_dtype() const { return is_cpu() ? mx::float32 : mx::float16; }

@@ -14,15 +14,16 @@ namespace {
 
 // The result of a frame's one evaluation.
 struct FrameValues {
-  std::vector<int32_t> codes;                // [n_codebooks, batch]
-  std::vector<float> sums;                   // [n_codebooks, batch]: of the logits, finite when all of them are
-  std::vector<std::vector<float>> logits;    // by codebook [batch, vocab], when a tap wants them
-  std::vector<float> hidden;                 // [batch, width], when a tap wants it
+  std::vector<int32_t> codes;              // [n_codebooks, batch]
+  std::vector<float> sums;                 // [n_codebooks, batch]: of the logits, finite when all of them are
+  std::vector<std::vector<float>> logits;  // by codebook [batch, vocab], when a tap wants them
+  std::vector<float> hidden;               // [batch, width], when a tap wants it
 };
 
 class MlxLanguageModel final : public LanguageModel {
  public:
-  MlxLanguageModel(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint, const BackendOptions& options)
+  MlxLanguageModel(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint,
+                   const BackendOptions& options)
       : device_(std::move(device)),
         checkpoint_(std::move(checkpoint)),
         tap_(options.stage_tap),
@@ -75,15 +76,16 @@ void MlxLanguageModel::check(const FrameRequest& request) const {
   }
   own(*request.sequence).check_usable();
   if (request.out.size() != n_codebooks || (!request.forced.empty() && request.forced.size() != n_codebooks)) {
-    fail(ErrorCode::kInvalidArgument, "a frame has {} codes; found room for {} and {} forced ones", n_codebooks, request.out.size(),
-         request.forced.size());
+    fail(ErrorCode::kInvalidArgument, "a frame has {} codes; found room for {} and {} forced ones", n_codebooks,
+         request.out.size(), request.forced.size());
   }
   for (const int32_t code : request.forced) {
     if (code < 0 || code >= spec().audio_vocab) {
       fail(ErrorCode::kInvalidArgument, "forced code {} is outside 0..{}", code, spec().audio_vocab - 1);
     }
   }
-  if (request.forced.empty() && request.sampling == nullptr) fail(ErrorCode::kInvalidArgument, "a frame needs sampling options or forced codes");
+  if (request.forced.empty() && request.sampling == nullptr)
+    fail(ErrorCode::kInvalidArgument, "a frame needs sampling options or forced codes");
 }
 
 void MlxLanguageModel::run_frames(std::span<FrameRequest> batch) {
@@ -119,7 +121,8 @@ void MlxLanguageModel::evaluate_frame(std::span<FrameRequest> batch, std::vector
 bool MlxLanguageModel::draw_on_device(std::span<FrameRequest> batch, const mx::array& hidden) {
   const mx::Stream& s = device_->stream();
   const SamplingPlan plan(batch, spec(), s);
-  const bool is_tapped = std::any_of(batch.begin(), batch.end(), [](const FrameRequest& request) { return request.tap != nullptr; });
+  const bool is_tapped =
+      std::any_of(batch.begin(), batch.end(), [](const FrameRequest& request) { return request.tap != nullptr; });
   DepthFrame frame(depth_, hidden, tap_);
   std::vector<mx::array> codes;
   std::vector<mx::array> sums;
@@ -139,7 +142,8 @@ bool MlxLanguageModel::draw_on_device(std::span<FrameRequest> batch, const mx::a
   values.sums.resize(outputs[1].size());
   read(outputs[0], values.codes);
   read(outputs[1], values.sums);
-  const bool is_finite = std::all_of(values.sums.begin(), values.sums.end(), [](float sum) { return std::isfinite(sum); });
+  const bool is_finite =
+      std::all_of(values.sums.begin(), values.sums.end(), [](float sum) { return std::isfinite(sum); });
   if (!is_finite) return false;
   if (is_tapped) {
     values.hidden.resize(hidden.size());
@@ -162,7 +166,8 @@ void MlxLanguageModel::report(std::span<FrameRequest> batch, const FrameValues& 
     LogitsTap* tap = batch[b].tap;
     if (tap != nullptr) tap->on_hidden(std::span(values.hidden).subspan(b * width, width));
     for (size_t codebook = 0; codebook < batch[b].out.size(); ++codebook) {
-      if (tap != nullptr) tap->on_logits(static_cast<int>(codebook), std::span(values.logits[codebook]).subspan(b * vocab, vocab));
+      if (tap != nullptr)
+        tap->on_logits(static_cast<int>(codebook), std::span(values.logits[codebook]).subspan(b * vocab, vocab));
       batch[b].out[codebook] = values.codes[codebook * batch.size() + b];
     }
   }
@@ -217,9 +222,11 @@ int32_t MlxLanguageModel::choose(const FrameRequest& request, int codebook, std:
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint,
+std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> device,
+                                                   std::shared_ptr<const Checkpoint> checkpoint,
                                                    const BackendOptions& options) {
-  if (!checkpoint->spec().has_language_model) fail(ErrorCode::kUnsupported, "this checkpoint is a codec alone; speaking needs a CSM model");
+  if (!checkpoint->spec().has_language_model)
+    fail(ErrorCode::kUnsupported, "this checkpoint is a codec alone; speaking needs a CSM model");
   return guarded("loading the language model", [&]() -> std::unique_ptr<LanguageModel> {
     return std::make_unique<MlxLanguageModel>(std::move(device), std::move(checkpoint), options);
   });

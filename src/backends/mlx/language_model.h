@@ -8,7 +8,8 @@
 
 namespace csm::mlx_backend {
 
-std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint,
+std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> device,
+                                                   std::shared_ptr<const Checkpoint> checkpoint,
                                                    const BackendOptions& options);
 
 }  // namespace csm::mlx_backend

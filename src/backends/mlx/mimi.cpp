@@ -29,8 +29,9 @@ class Mimi final : public Codec {
 
 std::unique_ptr<Codec> make_mimi(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint,
                                  const BackendOptions& options) {
-  return guarded("loading the codec",
-                 [&]() -> std::unique_ptr<Codec> { return std::make_unique<Mimi>(std::move(device), *checkpoint, options); });
+  return guarded("loading the codec", [&]() -> std::unique_ptr<Codec> {
+    return std::make_unique<Mimi>(std::move(device), *checkpoint, options);
+  });
 }
 
 }  // namespace csm::mlx_backend

@@ -1,7 +1,9 @@
-// Mimi, the codec (Kyutai's Moshi, section 3.3; SEANet, transformer and split residual vector quantiser) as lazy MLX graphs of one frame.
+// Mimi, the codec (Kyutai's Moshi, section 3.3; SEANet, transformer and split residual vector quantiser) as lazy MLX
+// graphs of one frame.
 //
-// Weights are shared; every stream (decoder or encoder) owns its state. Any chunking gives the same result bit for bit, since the unit of
-// work is always one frame, evaluated once. The codec has one path: ExecutionPath makes no difference here.
+// Weights are shared; every stream (decoder or encoder) owns its state. Any chunking gives the same result bit for bit,
+// since the unit of work is always one frame, evaluated once. The codec has one path: ExecutionPath makes no difference
+// here.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// Mimi's decoder: codes -> latent -> transformer at twice the frame rate -> SEANet -> samples, one evaluation for each frame.
+// Mimi's decoder: codes -> latent -> transformer at twice the frame rate -> SEANet -> samples, one evaluation for each
+// frame.
 #include <fmt/format.h>
 
 #include "backends/mlx/mimi_layers.h"
@@ -47,17 +48,19 @@ class MimiDecoder final : public CodecDecoder {
 
 void MimiDecoder::check(std::span<const int32_t> codes, int n_codebooks) const {
   const CodecSpec& spec = weights_.spec;
-  if (is_lost_) fail(ErrorCode::kResourceLimit, "this codec stream was lost when an earlier computation failed; start a new one");
+  if (is_lost_)
+    fail(ErrorCode::kResourceLimit, "this codec stream was lost when an earlier computation failed; start a new one");
   if (n_codebooks < 1 || n_codebooks > spec.n_codebooks) {
     fail(ErrorCode::kInvalidArgument, "the codec decodes 1..{} codebooks; found {}", spec.n_codebooks, n_codebooks);
   }
   if (codes.size() % static_cast<size_t>(n_codebooks) != 0) {
-    fail(ErrorCode::kInvalidArgument, "codes must be whole frames of {} codebooks; found {} codes", n_codebooks, codes.size());
+    fail(ErrorCode::kInvalidArgument, "codes must be whole frames of {} codebooks; found {} codes", n_codebooks,
+         codes.size());
   }
   for (size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] >= 0 && codes[i] < spec.codebook_size) continue;
-    fail(ErrorCode::kInvalidArgument, "code {} of codebook {} in frame {} is out of range; the codec has 0..{}", codes[i],
-         i % static_cast<size_t>(n_codebooks), i / static_cast<size_t>(n_codebooks), spec.codebook_size - 1);
+    fail(ErrorCode::kInvalidArgument, "code {} of codebook {} in frame {} is out of range; the codec has 0..{}",
+         codes[i], i % static_cast<size_t>(n_codebooks), i / static_cast<size_t>(n_codebooks), spec.codebook_size - 1);
   }
 }
 
@@ -105,6 +108,8 @@ void MimiDecoder::decode(std::span<const int32_t> codes, std::span<float> sample
 
 }  // namespace
 
-std::unique_ptr<CodecDecoder> make_mimi_decoder(const MimiShared& shared) { return std::make_unique<MimiDecoder>(shared); }
+std::unique_ptr<CodecDecoder> make_mimi_decoder(const MimiShared& shared) {
+  return std::make_unique<MimiDecoder>(shared);
+}
 
 }  // namespace csm::mlx_backend

@@ -40,7 +40,7 @@ class MimiEncoder final : public CodecEncoder {
  private:
   void check(std::span<const float> samples) const;
   void encode_pending(std::vector<int32_t>& codes);
-  mx::array latent(FrameBuilder& layers) ;
+  mx::array latent(FrameBuilder& layers);
   void search(FrameBuilder& layers, const std::string& name, const QuantiserPart& part, const mx::array& latent,
               std::vector<mx::array>& found) const;
 
@@ -56,18 +56,21 @@ class MimiEncoder final : public CodecEncoder {
 
 // Nothing changes unless all of the samples can be encoded.
 void MimiEncoder::check(std::span<const float> samples) const {
-  if (is_lost_) fail(ErrorCode::kResourceLimit, "this codec stream was lost when an earlier computation failed; start a new one");
-  if (is_finished_) fail(ErrorCode::kInvalidArgument, "the codec's encoder was finished; make a new one for more samples");
+  if (is_lost_)
+    fail(ErrorCode::kResourceLimit, "this codec stream was lost when an earlier computation failed; start a new one");
+  if (is_finished_)
+    fail(ErrorCode::kInvalidArgument, "the codec's encoder was finished; make a new one for more samples");
   for (size_t i = 0; i < samples.size(); ++i) {
-    if (!std::isfinite(samples[i])) fail(ErrorCode::kInvalidArgument, "sample {} is {}; the codec encodes finite samples only", i, samples[i]);
+    if (!std::isfinite(samples[i]))
+      fail(ErrorCode::kInvalidArgument, "sample {} is {}; the codec encodes finite samples only", i, samples[i]);
   }
   const size_t n_frames = (pending_.size() + samples.size()) / frame_samples_ + 1;
   ring_.check_room(static_cast<int64_t>(n_frames) * kStepsPerFrame);
 }
 
 mx::array MimiEncoder::latent(FrameBuilder& layers) {
-  mx::array x = layers.convolve("encoder.0", weights_.encoder_first, to_array(pending_, {static_cast<int>(pending_.size()), 1}),
-                                Activation::kNone);
+  mx::array x = layers.convolve("encoder.0", weights_.encoder_first,
+                                to_array(pending_, {static_cast<int>(pending_.size()), 1}), Activation::kNone);
   layers.stage("encoder.0", x);
   for (size_t j = 0; j < weights_.encoder.size(); ++j) {
     const std::string block = fmt::format("encoder.{}", 3 * j + 1);
@@ -88,8 +91,8 @@ mx::array MimiEncoder::latent(FrameBuilder& layers) {
 }
 
 // The nearest entry has the greatest r.E - |E|^2 / 2. Both parts start from the latent itself.
-void MimiEncoder::search(FrameBuilder& layers, const std::string& name, const QuantiserPart& part, const mx::array& latent,
-                         std::vector<mx::array>& found) const {
+void MimiEncoder::search(FrameBuilder& layers, const std::string& name, const QuantiserPart& part,
+                         const mx::array& latent, std::vector<mx::array>& found) const {
   const mx::Stream& s = layers.stream();
   mx::array residual = part.input_projection(latent, s);
   layers.stage(name + ".residual", residual);
@@ -127,6 +130,8 @@ void MimiEncoder::encode_pending(std::vector<int32_t>& codes) {
 
 }  // namespace
 
-std::unique_ptr<CodecEncoder> make_mimi_encoder(const MimiShared& shared) { return std::make_unique<MimiEncoder>(shared); }
+std::unique_ptr<CodecEncoder> make_mimi_encoder(const MimiShared& shared) {
+  return std::make_unique<MimiEncoder>(shared);
+}
 
 }  // namespace csm::mlx_backend

@@ -12,7 +12,7 @@
 namespace csm::mlx_backend {
 namespace {
 
-constexpr bool kInterleavedPairs = false;                // checkpoints give q and k half-split
+constexpr bool kInterleavedPairs = false;            // checkpoints give q and k half-split
 constexpr int64_t kMaxPositions = int64_t{1} << 24;  // what float32 positions count exactly
 
 mx::array elu(const mx::array& x, const mx::Stream& s) {
@@ -44,7 +44,8 @@ AttentionRing::AttentionRing(int window, int max_steps)
 
 void AttentionRing::check_room(int64_t n_steps) const {
   if (n_steps > kMaxPositions - next_position_) {
-    fail(ErrorCode::kResourceLimit, "a codec stream cannot be longer than {} latent steps; start a new one", kMaxPositions);
+    fail(ErrorCode::kResourceLimit, "a codec stream cannot be longer than {} latent steps; start a new one",
+         kMaxPositions);
   }
 }
 
@@ -86,7 +87,8 @@ void FrameBuilder::evaluate_with(std::vector<mx::array> results) {
   evaluate(results);
 }
 
-mx::array FrameBuilder::convolve(const std::string& name, const Convolution& layer, const mx::array& x, Activation before) {
+mx::array FrameBuilder::convolve(const std::string& name, const Convolution& layer, const mx::array& x,
+                                 Activation before) {
   mx::array input = before == Activation::kElu ? elu(x, s_) : x;
   const int n_out = (x.shape(0) + layer.stride - 1) / layer.stride;
   const int missing = n_out * layer.stride - x.shape(0);  // at the end of a stream
@@ -135,7 +137,8 @@ mx::array FrameBuilder::residual(const std::string& name, const ResidualBlock& b
   return mx::add(x, y, s_);
 }
 
-mx::array FrameBuilder::attend(const std::string& name, const CodecLayer& layer, const AttentionRing& ring, const mx::array& x) {
+mx::array FrameBuilder::attend(const std::string& name, const CodecLayer& layer, const AttentionRing& ring,
+                               const mx::array& x) {
   const TransformerSpec& spec = weights_.spec.transformer;
   const int n = x.shape(0);
   const int n_rotated = spec.n_heads + spec.n_kv_heads;
@@ -154,7 +157,7 @@ mx::array FrameBuilder::attend(const std::string& name, const CodecLayer& layer,
                                 : mx::zeros({1, spec.n_kv_heads, ring.n_slots(), spec.head_dim}, mx::float32, s_);
     const int first = ring.first_slot();
     const mx::array updated = mx::slice_update(slots, added, mx::Shape{0, 0, first, 0},
-                                              mx::Shape{1, spec.n_kv_heads, first + n, spec.head_dim}, s_);
+                                               mx::Shape{1, spec.n_kv_heads, first + n, spec.head_dim}, s_);
     remember(key, updated);
     return updated;
   };
@@ -162,11 +165,13 @@ mx::array FrameBuilder::attend(const std::string& name, const CodecLayer& layer,
   const mx::array v = remembered(".v", heads(qkv, n_rotated, spec.n_kv_heads));
   const mx::array mask = to_array(ring.mask(), {n, ring.n_slots()});
   const mx::array mixed = mx::fast::scaled_dot_product_attention(heads(qk, 0, spec.n_heads), k, v,
-                                                                 1.0f / std::sqrt(static_cast<float>(spec.head_dim)), "array", mask, {}, false, s_);
+                                                                 1.0f / std::sqrt(static_cast<float>(spec.head_dim)),
+                                                                 "array", mask, {}, false, s_);
   return mx::reshape(mx::transpose(mixed, {0, 2, 1, 3}, s_), {n, spec.n_heads * spec.head_dim}, s_);
 }
 
-mx::array FrameBuilder::transformer(const std::string& name, const std::vector<CodecLayer>& layers, const AttentionRing& ring, mx::array x) {
+mx::array FrameBuilder::transformer(const std::string& name, const std::vector<CodecLayer>& layers,
+                                    const AttentionRing& ring, mx::array x) {
   const auto eps = static_cast<float>(weights_.spec.transformer.norm_eps);
   for (size_t i = 0; i < layers.size(); ++i) {
     const CodecLayer& layer = layers[i];

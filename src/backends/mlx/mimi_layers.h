@@ -1,7 +1,7 @@
 // The layers of Mimi on the steps of one frame, and the state that a stream carries from frame to frame.
 //
-// Activations are [steps, channels]. A state is an array that each frame replaces; a frame's graph is evaluated together with its new
-// states. One stream each; inference thread.
+// Activations are [steps, channels]. A state is an array that each frame replaces; a frame's graph is evaluated
+// together with its new states. One stream each; inference thread.
 #pragma once
 
 #include <map>
@@ -25,7 +25,8 @@ class AttentionRing {
   int64_t next_position() const { return next_position_; }
   // Errors: kResourceLimit when the stream would become longer than positions can count.
   void check_room(int64_t n_steps) const;
-  // Takes the next n steps in. They lie in slots first_slot() ..; mask() [n, n_slots] is 0 where a step sees a slot, else -inf.
+  // Takes the next n steps in. They lie in slots first_slot() ..; mask() [n, n_slots] is 0 where a step sees a slot,
+  // else -inf.
   void advance(int n);
   int first_slot() const { return first_slot_; }
   int64_t position() const { return position_; }
@@ -52,10 +53,12 @@ class FrameBuilder {
   mx::array upsample(const std::string& name, const Upsampling& layer, const mx::array& x);
   // One latent [1, width] -> two steps.
   mx::array upsample_latent(const std::string& name, const mx::array& latent);
-  // Two (at the end of a stream perhaps one) steps -> one latent. The ends of a stream repeat their first and last step.
+  // Two (at the end of a stream perhaps one) steps -> one latent. The ends of a stream repeat their first and last
+  // step.
   mx::array downsample(const std::string& name, const mx::array& x);
   mx::array residual(const std::string& name, const ResidualBlock& block, const mx::array& x);
-  mx::array transformer(const std::string& name, const std::vector<CodecLayer>& layers, const AttentionRing& ring, mx::array x);
+  mx::array transformer(const std::string& name, const std::vector<CodecLayer>& layers, const AttentionRing& ring,
+                        mx::array x);
   void stage(const std::string& name, const mx::array& x);
 
   // Evaluates results and all states; throws away nothing when it fails, so that the stream must be given up.

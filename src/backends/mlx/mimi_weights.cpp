@@ -68,8 +68,9 @@ Upsampling Loader::upsampling(const std::string& name, int stride) {
   const int in = raw.shape(0);
   const int out = raw.shape(1);
   // Offset s of an output step hears the current input at kernel s and the previous one at kernel stride + s.
-  mx::array taps = mx::reshape(raw, {in, out, 2, stride}, s_);            // [in, out, current then previous, s]
-  taps = mx::transpose(mx::take(taps, mx::array({1, 0}), 2, s_), {3, 1, 2, 0}, s_);  // [s, out, previous then current, in]
+  mx::array taps = mx::reshape(raw, {in, out, 2, stride}, s_);  // [in, out, current then previous, s]
+  taps =
+      mx::transpose(mx::take(taps, mx::array({1, 0}), 2, s_), {3, 1, 2, 0}, s_);  // [s, out, previous then current, in]
   const mx::array rows = mx::reshape(taps, {stride * out, 2 * in}, s_);
   return {weights_.matrix(source.name, rows, type_, source.type), vector(name + ".bias"), out, stride};
 }
@@ -82,7 +83,8 @@ std::vector<EncoderStage> Loader::encoder_stages(const std::vector<int>& ratios)
   std::vector<EncoderStage> stages;
   for (size_t j = 0; j < ratios.size(); ++j) {
     const std::string down = fmt::format("encoder.layers.{}.conv", 3 * j + 3);
-    stages.push_back({block(fmt::format("encoder.layers.{}", 3 * j + 1)), biased_convolution(down, ratios[ratios.size() - 1 - j])});
+    stages.push_back(
+        {block(fmt::format("encoder.layers.{}", 3 * j + 1)), biased_convolution(down, ratios[ratios.size() - 1 - j])});
   }
   return stages;
 }
@@ -101,12 +103,13 @@ std::vector<CodecLayer> Loader::transformer(const std::string& name, int n_layer
   for (int i = 0; i < n_layers; ++i) {
     const std::string prefix = fmt::format("{}.layers.{}.", name, i);
     const std::string attention = prefix + "self_attn.";
-    layers.push_back({vector(prefix + "input_layernorm.weight"), vector(prefix + "input_layernorm.bias"),
-                      matrix({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"}, type_),
-                      matrix({attention + "o_proj.weight"}, type_), vector(prefix + "self_attn_layer_scale.scale"),
-                      vector(prefix + "post_attention_layernorm.weight"), vector(prefix + "post_attention_layernorm.bias"),
-                      matrix({prefix + "mlp.fc1.weight"}, type_), matrix({prefix + "mlp.fc2.weight"}, type_),
-                      vector(prefix + "mlp_layer_scale.scale")});
+    layers.push_back(
+        {vector(prefix + "input_layernorm.weight"), vector(prefix + "input_layernorm.bias"),
+         matrix({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"}, type_),
+         matrix({attention + "o_proj.weight"}, type_), vector(prefix + "self_attn_layer_scale.scale"),
+         vector(prefix + "post_attention_layernorm.weight"), vector(prefix + "post_attention_layernorm.bias"),
+         matrix({prefix + "mlp.fc1.weight"}, type_), matrix({prefix + "mlp.fc2.weight"}, type_),
+         vector(prefix + "mlp_layer_scale.scale")});
   }
   return layers;
 }
@@ -121,7 +124,8 @@ mx::array Loader::depthwise_upsampling() {
 // Never below f32: the codec's codes hang on them.
 QuantiserPart Loader::quantiser_part(const std::string& name, int first, int n) {
   const std::string prefix = fmt::format("quantizer.{}_residual_vector_quantizer.", name);
-  return {matrix({prefix + "input_proj.weight"}, WeightType::kF32), matrix({prefix + "output_proj.weight"}, WeightType::kF32), first, n};
+  return {matrix({prefix + "input_proj.weight"}, WeightType::kF32),
+          matrix({prefix + "output_proj.weight"}, WeightType::kF32), first, n};
 }
 
 // The entries of each codebook, derived in float32 as in the reference.
@@ -151,7 +155,8 @@ void Loader::codebooks(MimiWeights& weights) {
 
 }  // namespace
 
-std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type) {
+std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint,
+                                                     WeightType type) {
   if (type != WeightType::kF32 && type != WeightType::kF16) {
     fail(ErrorCode::kInvalidArgument, "the codec's weights can be f32 or f16 only");
   }
@@ -160,14 +165,24 @@ std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> dev
   const auto biased = [&](const std::string& name) { return loader.biased_convolution(name, 1); };
   const size_t last = 3 * spec.upsampling_ratios.size() + 2;
   auto weights = std::make_shared<MimiWeights>(MimiWeights{
-      spec, loader.keep(rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim)),
-      biased("encoder.layers.0.conv"), loader.encoder_stages(spec.upsampling_ratios),
-      biased(fmt::format("encoder.layers.{}.conv", last)), loader.transformer("encoder_transformer", spec.transformer.n_layers),
-      loader.convolution("downsample.conv", kLatentStride), loader.depthwise_upsampling(),
-      loader.transformer("decoder_transformer", spec.transformer.n_layers), biased("decoder.layers.0.conv"),
-      loader.decoder_stages(spec.upsampling_ratios), biased(fmt::format("decoder.layers.{}.conv", last)),
+      spec,
+      loader.keep(rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim)),
+      biased("encoder.layers.0.conv"),
+      loader.encoder_stages(spec.upsampling_ratios),
+      biased(fmt::format("encoder.layers.{}.conv", last)),
+      loader.transformer("encoder_transformer", spec.transformer.n_layers),
+      loader.convolution("downsample.conv", kLatentStride),
+      loader.depthwise_upsampling(),
+      loader.transformer("decoder_transformer", spec.transformer.n_layers),
+      biased("decoder.layers.0.conv"),
+      loader.decoder_stages(spec.upsampling_ratios),
+      biased(fmt::format("decoder.layers.{}.conv", last)),
       loader.quantiser_part("semantic", 0, spec.n_semantic_codebooks),
-      loader.quantiser_part("acoustic", spec.n_semantic_codebooks, spec.n_codebooks - spec.n_semantic_codebooks), {}, {}, {}, 0});
+      loader.quantiser_part("acoustic", spec.n_semantic_codebooks, spec.n_codebooks - spec.n_semantic_codebooks),
+      {},
+      {},
+      {},
+      0});
   loader.codebooks(*weights);
   weights->n_bytes = loader.n_bytes();
   return weights;

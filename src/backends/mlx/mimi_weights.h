@@ -1,7 +1,8 @@
-// Mimi's weights as its lazy graphs use them: activations are channels-last ([steps, channels]), so a convolution is one product of a
-// matrix with a sliding window of its input.
+// Mimi's weights as its lazy graphs use them: activations are channels-last ([steps, channels]), so a convolution is
+// one product of a matrix with a sliding window of its input.
 //
-// Place in the flow: checkpoint -> MimiWeights -> streams. Immutable after load; shared by all streams of a codec; inference thread.
+// Place in the flow: checkpoint -> MimiWeights -> streams. Immutable after load; shared by all streams of a codec;
+// inference thread.
 #pragma once
 
 #include <memory>
@@ -70,7 +71,7 @@ struct QuantiserPart {
 
 struct MimiWeights {
   CodecSpec spec;
-  mx::array wavelengths;     // [head_dim / 2]
+  mx::array wavelengths;  // [head_dim / 2]
 
   Convolution encoder_first;
   std::vector<EncoderStage> encoder;
@@ -93,6 +94,7 @@ struct MimiWeights {
 };
 
 // Errors: kInvalidArgument for a type other than f32 and f16.
-std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type);
+std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint,
+                                                     WeightType type);
 
 }  // namespace csm::mlx_backend

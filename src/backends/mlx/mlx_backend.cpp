@@ -24,7 +24,8 @@ class MlxBackend final : public Backend {
                                                      const BackendOptions& options) override {
     return mlx_backend::make_language_model(device(options), std::move(checkpoint), options);
   }
-  std::unique_ptr<Codec> load_codec(std::shared_ptr<const Checkpoint> checkpoint, const BackendOptions& options) override {
+  std::unique_ptr<Codec> load_codec(std::shared_ptr<const Checkpoint> checkpoint,
+                                    const BackendOptions& options) override {
     return mlx_backend::make_mimi(device(options), std::move(checkpoint), options);
   }
 

@@ -10,18 +10,22 @@ namespace {
 constexpr float kExcluded = -std::numeric_limits<float>::infinity();
 
 bool is_covered(const SamplingOptions& options, int vocab) {
-  const bool no_penalty = options.repetition_penalty == 1 && options.frequency_penalty == 0 && options.presence_penalty == 0;
+  const bool no_penalty =
+      options.repetition_penalty == 1 && options.frequency_penalty == 0 && options.presence_penalty == 0;
   const bool plain_bias = std::all_of(options.logit_bias.begin(), options.logit_bias.end(), [&](const auto& bias) {
     return bias.first >= 0 && bias.first < vocab && std::isfinite(bias.second);
   });
   return no_penalty && plain_bias && options.top_p >= 1 && options.min_p <= 0;
 }
 
-bool is_alike(const SamplingOptions& a, const SamplingOptions& b) { return a.temperature == b.temperature && a.top_k == b.top_k; }
+bool is_alike(const SamplingOptions& a, const SamplingOptions& b) {
+  return a.temperature == b.temperature && a.top_k == b.top_k;
+}
 
 // The first request that samples.
 const FrameRequest* first_free(std::span<const FrameRequest> batch) {
-  const auto found = std::find_if(batch.begin(), batch.end(), [](const FrameRequest& request) { return request.forced.empty(); });
+  const auto found =
+      std::find_if(batch.begin(), batch.end(), [](const FrameRequest& request) { return request.forced.empty(); });
   return found == batch.end() ? nullptr : &*found;
 }
 
@@ -53,10 +57,12 @@ bool SamplingPlan::covers(std::span<const FrameRequest> batch, const ModelSpec& 
   });
 }
 
-SamplingPlan::SamplingPlan(std::span<const FrameRequest> batch, const ModelSpec& spec, const mx::Stream& stream) : stream_(stream) {
+SamplingPlan::SamplingPlan(std::span<const FrameRequest> batch, const ModelSpec& spec, const mx::Stream& stream)
+    : stream_(stream) {
   const auto n_batch = static_cast<int>(batch.size());
   const FrameRequest* first = first_free(batch);
-  const bool any_forced = std::any_of(batch.begin(), batch.end(), [](const FrameRequest& request) { return !request.forced.empty(); });
+  const bool any_forced =
+      std::any_of(batch.begin(), batch.end(), [](const FrameRequest& request) { return !request.forced.empty(); });
   if (any_forced) {
     std::vector<int32_t> codes;
     for (int codebook = 0; codebook < spec.n_codebooks; ++codebook) {
@@ -91,13 +97,15 @@ SamplingPlan::SamplingPlan(std::span<const FrameRequest> batch, const ModelSpec&
   noise_ = to_array(noise, {spec.n_codebooks, n_batch, spec.audio_vocab});
 }
 
-SamplingPlan::Part SamplingPlan::make_part(std::span<const FrameRequest> batch, const ModelSpec& spec, int codebook) const {
+SamplingPlan::Part SamplingPlan::make_part(std::span<const FrameRequest> batch, const ModelSpec& spec,
+                                           int codebook) const {
   const SamplingOptions& options = options_of(*first_free(batch), codebook);
   Part part;
   part.temperature = options.temperature;
   part.top_k = options.top_k > 0 && options.top_k < spec.audio_vocab ? options.top_k : 0;
   const bool differs = std::any_of(batch.begin(), batch.end(), [&](const FrameRequest& request) {
-    return request.forced.empty() && ((codebook == 0 && request.suppress_end) || !options_of(request, codebook).logit_bias.empty());
+    return request.forced.empty() &&
+           ((codebook == 0 && request.suppress_end) || !options_of(request, codebook).logit_bias.empty());
   });
   if (!differs && spec.n_valid_codes() == spec.audio_vocab) return part;
   const auto vocab = static_cast<size_t>(spec.audio_vocab);

@@ -1,8 +1,10 @@
-// Drawing codes inside the graph of a frame: the part of the sampler's definition (model/sampler.h) that devices do well.
+// Drawing codes inside the graph of a frame: the part of the sampler's definition (model/sampler.h) that devices do
+// well.
 //
-// Covered: greedy, temperature, top-k keeping ties, the mask of ids without an entry, minimum length, finite biases, forced codes. The Gumbel
-// noise is the sampler's own, computed on the host for the whole frame. Not covered (the host then samples, codebook by codebook):
-// penalties, top-p, min-p, options that differ within the batch. One frame's plan; inference thread.
+// Covered: greedy, temperature, top-k keeping ties, the mask of ids without an entry, minimum length, finite biases,
+// forced codes. The Gumbel noise is the sampler's own, computed on the host for the whole frame. Not covered (the host
+// then samples, codebook by codebook): penalties, top-p, min-p, options that differ within the batch. One frame's plan;
+// inference thread.
 #pragma once
 
 #include <optional>

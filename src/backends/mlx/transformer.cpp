@@ -32,14 +32,11 @@ mx::array rope_wavelengths(const RopeSpec& rope, int head_dim) {
   return to_array(values, {static_cast<int>(values.size())});
 }
 
-Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::string& prefix, const TransformerSpec& spec,
-                 WeightType type) {
+Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::string& prefix,
+                 const TransformerSpec& spec, WeightType type) {
   const auto tensor = [&](const std::string& name) { return &checkpoint.tensor(prefix + name); };
-  Stack stack{spec,
-              {},
-              loader.vector(*tensor("norm.weight")),
-              loader.keep(rope_wavelengths(spec.rope, spec.head_dim)),
-              0};
+  Stack stack{
+      spec, {}, loader.vector(*tensor("norm.weight")), loader.keep(rope_wavelengths(spec.rope, spec.head_dim)), 0};
   for (int i = 0; i < spec.n_layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const auto matrix = [&](const std::vector<std::string>& names) {
@@ -53,8 +50,7 @@ Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::
                             matrix({"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"}),
                             matrix({"self_attn.o_proj.weight"}),
                             loader.vector(*tensor(layer + "post_attention_layernorm.weight")),
-                            matrix({"mlp.gate_proj.weight", "mlp.up_proj.weight"}),
-                            matrix({"mlp.down_proj.weight"})});
+                            matrix({"mlp.gate_proj.weight", "mlp.up_proj.weight"}), matrix({"mlp.down_proj.weight"})});
   }
   return stack;
 }
@@ -72,8 +68,8 @@ mx::array run_layers(const Stack& stack, mx::array x, int position, const Attend
     mx::array qkv = mx::reshape(layer.qkv(a, s), {batch, n, n_rotated + spec.n_kv_heads, spec.head_dim}, s);
     qkv = mx::transpose(qkv, {0, 2, 1, 3}, s);
     // q and k in one go.
-    const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated, s), spec.head_dim, kInterleavedPairs, std::nullopt, 1.0f, position,
-                                        stack.wavelengths, s);
+    const mx::array qk = mx::fast::rope(heads(qkv, 0, n_rotated, s), spec.head_dim, kInterleavedPairs, std::nullopt,
+                                        1.0f, position, stack.wavelengths, s);
     mx::array mixed = attend(i, heads(qk, 0, spec.n_heads, s), heads(qk, spec.n_heads, spec.n_kv_heads, s),
                              heads(qkv, n_rotated, spec.n_kv_heads, s));
     mixed = mx::reshape(mx::transpose(mixed, {0, 2, 1, 3}, s), {batch, n, spec.n_heads * spec.head_dim}, s);

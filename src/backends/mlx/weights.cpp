@@ -9,11 +9,14 @@ namespace {
 
 mx::Dtype dense_dtype(WeightType type, DType stored) {
   switch (type) {
-    case WeightType::kF16: return mx::float16;
-    case WeightType::kBF16: return mx::bfloat16;
+    case WeightType::kF16:
+      return mx::float16;
+    case WeightType::kBF16:
+      return mx::bfloat16;
     case WeightType::kAsStored:
       return stored == DType::kF16 ? mx::float16 : stored == DType::kBF16 ? mx::bfloat16 : mx::float32;
-    default: return mx::float32;
+    default:
+      return mx::float32;
   }
 }
 
@@ -33,18 +36,25 @@ mx::Shape matrix_shape(const TensorInfo& source) {
 
 int quantised_bits(WeightType type) {
   switch (type) {
-    case WeightType::kQ8_0: return 8;
-    case WeightType::kQ6_K: return 6;
-    case WeightType::kQ5_K: return 5;
+    case WeightType::kQ8_0:
+      return 8;
+    case WeightType::kQ6_K:
+      return 6;
+    case WeightType::kQ5_K:
+      return 5;
     case WeightType::kQ4_K:
-    case WeightType::kQ4_0: return 4;
+    case WeightType::kQ4_0:
+      return 4;
     case WeightType::kAsStored:
     case WeightType::kF32:
     case WeightType::kF16:
-    case WeightType::kBF16: return 0;
-    default: break;
+    case WeightType::kBF16:
+      return 0;
+    default:
+      break;
   }
-  fail(ErrorCode::kUnsupported, "the MLX backend has no such quantised type; use q8_0, q6_K, q5_K, q4_K or q4_0, or --backend ggml");
+  fail(ErrorCode::kUnsupported,
+       "the MLX backend has no such quantised type; use q8_0, q6_K, q5_K, q4_K or q4_0, or --backend ggml");
 }
 
 WeightType at_least_8_bits(WeightType type) { return quantised_bits(type) > 0 ? WeightType::kQ8_0 : type; }
@@ -58,7 +68,8 @@ mx::array Matrix::operator()(const mx::array& x, const mx::Stream& s) const {
 
 mx::array WeightLoader::stored(const TensorInfo& source) const {
   if (is_quantised(source.type)) {
-    fail(ErrorCode::kUnsupported, "'{}' is stored as {}, which MLX does not compute with; use --backend ggml, or convert the unquantised model",
+    fail(ErrorCode::kUnsupported,
+         "'{}' is stored as {}, which MLX does not compute with; use --backend ggml, or convert the unquantised model",
          source.name, to_string(source.type));
   }
   const TensorBytes bytes = source.fetch();
@@ -79,7 +90,9 @@ mx::array WeightLoader::keep(mx::array array) {
   return array;
 }
 
-mx::array WeightLoader::vector(const TensorInfo& source) { return vector(source, {static_cast<int>(source.n_elements())}); }
+mx::array WeightLoader::vector(const TensorInfo& source) {
+  return vector(source, {static_cast<int>(source.n_elements())});
+}
 
 mx::array WeightLoader::vector(const TensorInfo& source, mx::Shape shape) {
   const mx::array raw = stored(source);
@@ -116,8 +129,10 @@ Matrix WeightLoader::quantised(const std::string& name, const mx::array& rows, i
     if (group == 0 && inner % candidate == 0) group = candidate;
   }
   if (group == 0) {
-    fail(ErrorCode::kUnsupported, "'{}' cannot be quantised by MLX: its rows have {} elements, which groups of 64 or 32 do not divide; use "
-         "another --quantize type for this part", name, inner);
+    fail(ErrorCode::kUnsupported,
+         "'{}' cannot be quantised by MLX: its rows have {} elements, which groups of 64 or 32 do not divide; use "
+         "another --quantize type for this part",
+         name, inner);
   }
   const mx::Dtype dtype = device_->quantised_dtype();
   const mx::array wide = mx::contiguous(mx::astype(rows, dtype, stream()), false, stream());

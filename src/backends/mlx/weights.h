@@ -1,7 +1,8 @@
 // Weights as MLX arrays: converted, stacked, laid out or quantised once at load; immutable afterwards.
 //
-// Place in the flow: checkpoint -> (here) -> transformer, depth decoder, codec. Where a stored tensor is what the device computes
-// with, its bytes stay in the file mapping. Each weight is evaluated as it is made, so that one source at a time is in memory.
+// Place in the flow: checkpoint -> (here) -> transformer, depth decoder, codec. Where a stored tensor is what the
+// device computes with, its bytes stay in the file mapping. Each weight is evaluated as it is made, so that one source
+// at a time is in memory.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +18,13 @@ namespace csm::mlx_backend {
 
 // A linear map without bias: y = x W^T.
 struct Matrix {
-  mx::array weight;                 // [out, in], or [in, out] when transposed; packed when quantised
+  mx::array weight;  // [out, in], or [in, out] when transposed; packed when quantised
   bool transposed = false;
   std::optional<mx::array> scales;  // quantised: groupwise affine
   std::optional<mx::array> biases;
   int group_size = 0;
   int bits = 0;
-  mx::Dtype dtype = mx::float32;    // of the product
+  mx::Dtype dtype = mx::float32;  // of the product
   uint64_t n_bytes = 0;
 
   // x [..., in] float32 -> [..., out] float32.
@@ -39,12 +40,13 @@ class WeightLoader {
   mx::array vector(const TensorInfo& source, mx::Shape shape);
   // In its stored type: rows are looked up.
   mx::array table(const TensorInfo& source);
-  // The rows of one or several [out, in, ...] tensors under each other. Errors: kUnsupported when no group size divides a row.
+  // The rows of one or several [out, in, ...] tensors under each other. Errors: kUnsupported when no group size divides
+  // a row.
   Matrix matrix(const std::vector<const TensorInfo*>& sources, WeightType type);
   // A matrix [out, in] that was computed. `name` is for messages, `stored` decides kAsStored.
   Matrix matrix(const std::string& name, const mx::array& rows, WeightType type, DType stored);
-  // A stored tensor as an array of its shape (f32, f16 or bf16), not yet converted. Keep it until what is made of it is evaluated:
-  // MLX may reuse the memory of an array that nobody holds, and this one's may be a read-only mapping.
+  // A stored tensor as an array of its shape (f32, f16 or bf16), not yet converted. Keep it until what is made of it is
+  // evaluated: MLX may reuse the memory of an array that nobody holds, and this one's may be a read-only mapping.
   mx::array stored(const TensorInfo& source) const;
 
   // Evaluates and counts an array.
