@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "flags.h"
+#include "model_name.h"
 #include "output.h"
 #include "progress.h"
 
@@ -97,6 +98,7 @@ int run_bench(BenchFlags flags) {
   if (!flags.path.empty()) flags.options.paths = {flags.path};
   if (!flags.compare.empty()) flags.options.paths = flags.compare;
   check_usage([&] { flags.options.validate(); });
+  if (!flags.options.model.empty()) flags.options.model = locate_model(flags.options.model);
   BenchReport report;
   {
     Progress progress(flags.quiet);

@@ -69,6 +69,7 @@ int run_decode(const CodecOptions& options) {
   if (options.json && options.output == "-") {
     throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
   }
+  check_audio_on_stdout(options.output);
   check_output_folder(options.output);
   Codes codes = read_codes(options.input);
   if (options.n_codebooks > codes.n_codebooks) {

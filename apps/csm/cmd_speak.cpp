@@ -67,6 +67,7 @@ void check_options(const SpeakOptions& options) {
   EngineOptions engine = options.engine;
   if (engine.model.empty()) engine.model = "bundled";  // found later; the other fields are what is checked
   check_usage([&] { engine.validate(); });
+  check_audio_on_stdout(options.output);
   check_output_folder(options.output);
   check_output_folder(options.dump_prompt);
 }

@@ -2,10 +2,12 @@
 
 #include <csm/error.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "flags.h"
 #include "interrupt.h"
 #include "output.h"
 
@@ -97,6 +99,12 @@ void write_audio_file(const std::string& path, const Audio& audio, SampleFormat 
   }
   const HoldSignals held;
   write_audio(path, audio, format);
+}
+
+void check_audio_on_stdout(const std::string& path) {
+  if (path == "-" && ::isatty(STDOUT_FILENO) == 1) {
+    throw UsageError("-o - writes a WAV to standard output, which is a terminal here; send it to a program or a file");
+  }
 }
 
 void check_output_folder(const std::string& path) {

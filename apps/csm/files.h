@@ -31,6 +31,9 @@ void write_tensor_file(const std::string& path, const TensorFile& file);
 // An audio file, or "-" for a WAV on standard output.
 void write_audio_file(const std::string& path, const Audio& audio, SampleFormat format);
 
+// For "-": refuses to pour a WAV onto a terminal. Errors: UsageError.
+void check_audio_on_stdout(const std::string& path);
+
 // Refuses an output path before the work instead of after it.
 void check_output_folder(const std::string& path);
 

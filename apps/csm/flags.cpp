@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "model_name.h"
 #include "output.h"
 
 namespace csm::app {
@@ -49,7 +50,7 @@ void add_codec_dtype_flag(CLI::App& app, EngineOptions& options) {
       ->capture_default_str();
 }
 
-void override(SamplingOptions& options, const SamplingFlags::Part& part) {
+void apply(const SamplingFlags::Part& part, SamplingOptions& options) {
   const auto take = [](auto& value, const auto& flag) {
     if (flag) value = *flag;
   };
@@ -127,8 +128,10 @@ std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
 }
 
 void add_model_flag(CLI::App& app, std::string& model) {
-  app.add_option("-m,--model", model, "Model directory or file (default: $CSM_MODEL, else the bundled model)")
-      ->type_name("PATH")
+  app.add_option("-m,--model", model,
+                 "Model directory or file, or a name on the hub: owner/name[@revision] (default: $CSM_MODEL, else the "
+                 "bundled model)")
+      ->type_name("PATH|NAME")
       ->group("Model and machine");
 }
 
@@ -160,13 +163,13 @@ void add_codec_engine_flags(CLI::App& app, EngineOptions& options) {
 }
 
 std::string model_or_bundled(const std::string& model) {
-  if (!model.empty()) return model;
+  if (!model.empty()) return locate_model(model);
   const std::string bundled = bundled_model_path();
   if (bundled.empty()) {
     throw Error(ErrorCode::kNotFound,
                 "no model: the bundled one was not found; name a model directory with --model PATH or CSM_MODEL");
   }
-  return bundled;
+  return locate_model(bundled);  // CSM_MODEL may hold a name as well
 }
 
 std::shared_ptr<Engine> open_engine(EngineOptions options) {
@@ -178,14 +181,14 @@ std::shared_ptr<Engine> open_engine(EngineOptions options) {
 }
 
 SamplingOptions SamplingFlags::backbone(SamplingOptions defaults) const {
-  override(defaults, both);
+  apply(both, defaults);
   if (greedy) defaults.temperature = 0;
   return defaults;
 }
 
 SamplingOptions SamplingFlags::depth_decoder(SamplingOptions defaults) const {
-  override(defaults, both);
-  override(defaults, depth);
+  apply(both, defaults);
+  apply(depth, defaults);
   if (greedy) defaults.temperature = 0;
   return defaults;
 }

@@ -12,11 +12,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
 
 namespace csm::e2e {
 namespace {
@@ -40,6 +40,12 @@ struct Pipe {
 void close_if_open(int& descriptor) {
   if (descriptor >= 0) ::close(descriptor);
   descriptor = -1;
+}
+
+// $CSM_PROGRAM runs the same tests against another build, for instance an installed one.
+std::string program_path() {
+  const char* other = std::getenv("CSM_PROGRAM");
+  return other != nullptr ? other : CSM_BUILD_DIR "/csm";
 }
 
 // In the child, between fork and exec. Never returns.
@@ -77,7 +83,7 @@ nlohmann::json Outcome::json() const {
 }
 
 Running::Running(const Arguments& arguments, const Surroundings& surroundings) {
-  std::vector<std::string> words = {CSM_BUILD_DIR "/csm"};
+  std::vector<std::string> words = {program_path()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());

@@ -48,7 +48,7 @@ TEST_F(Bench, TableAndRealModel) {
                                "--rounds", "2", "--threads", "1", "--ctx", "16", "--type", "", "--dtype", "f32"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(outcome.out.empty());
-  for (const char* part : {"median ms", "probe", "\ndepth", "\nmimi"}) {
+  for (const char* part : {"median ms", "GB/s", "\ndepth", "\nmimi"}) {
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
   }
 }
