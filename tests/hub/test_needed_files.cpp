@@ -1,0 +1,79 @@
+// Of all that a repository holds, what csm reads: by the lists of real ones, shortened.
+#include <gtest/gtest.h>
+
+#include "hub/needed_files.h"
+#include "hub_test.h"
+
+namespace csm {
+namespace {
+
+using Names = std::vector<std::string>;
+
+TEST(NeededFiles, OneFormatOfSeveral) {
+  const NeededFiles needed = choose_files(
+      {".gitattributes", "README.md", "chat_template.jinja", "ckpt.pt", "config.json", "generation_config.json",
+       "model.safetensors", "preprocessor_config.json", "prompts/conversational_a.wav", "tokenizer.json",
+       "tokenizer_config.json", "transformers-00001-of-00002.safetensors", "transformers-00002-of-00002.safetensors",
+       "transformers.safetensors.index.json"},
+      "", "sesame/csm-1b");
+  EXPECT_EQ(needed.small, (Names{"config.json", "generation_config.json", "tokenizer.json",
+                                 "transformers.safetensors.index.json"}));
+  EXPECT_EQ(needed.index, "transformers.safetensors.index.json");
+  EXPECT_TRUE(needed.weights.empty());
+  EXPECT_EQ(needed.absent, Names{"tokenizer.model"});
+}
+
+TEST(NeededFiles, OriginalLayoutWithItsCodec) {
+  const NeededFiles needed =
+      choose_files({"config.json", "model.safetensors", "tokenizer-abc.safetensors"}, "", "a/b");
+  EXPECT_EQ(needed.weights, Names{"model.safetensors"});
+  EXPECT_EQ(needed.codec, "tokenizer-abc.safetensors");
+  EXPECT_EQ(needed.absent, (Names{"generation_config.json", "tokenizer.json", "tokenizer.model"}));
+  EXPECT_EQ(choose_files({"config.json", "ckpt.pt"}, "", "a/b").weights, Names{"ckpt.pt"});
+}
+
+TEST(NeededFiles, SentencePieceWhereThereIsNoJson) {
+  const NeededFiles needed = choose_files({"config.json", "model.safetensors", "tokenizer.model"}, "", "a/b");
+  EXPECT_EQ(needed.small, (Names{"config.json", "tokenizer.model"}));
+}
+
+TEST(NeededFiles, GgufSetsAndSizes) {
+  EXPECT_EQ(choose_files({"README.md", "kyutai-mimi.gguf", "sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf"}, "", "a/b")
+                .weights,
+            (Names{"sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf", "kyutai-mimi.gguf"}));
+  EXPECT_EQ(choose_files({"csm-1b-f16.gguf", "csm-1b-q4_k.gguf", "csm-1b-Q8_0.gguf"}, "", "a/b").weights,
+            Names{"csm-1b-Q8_0.gguf"});
+  const std::string what =
+      error_of([] { choose_files({"one.gguf", "two.gguf"}, "", "a/b"); }, ErrorCode::kInvalidArgument);
+  EXPECT_NE(what.find("a/b/one.gguf"), std::string::npos) << what;
+}
+
+TEST(NeededFiles, NamedFile) {
+  EXPECT_EQ(choose_files({"one.gguf", "two.gguf"}, "two.gguf", "a/b").weights, Names{"two.gguf"});
+  const std::string what = error_of([] { choose_files({"one.gguf"}, "onne.gguf", "a/b"); }, ErrorCode::kNotFound);
+  EXPECT_NE(what.find("did you mean 'one.gguf'"), std::string::npos) << what;
+}
+
+TEST(NeededFiles, NothingToRead) {
+  error_of([] { choose_files({"README.md", "pytorch_model.bin"}, "", "a/b"); }, ErrorCode::kUnsupported);
+  error_of([] { choose_files({}, "", "a/b"); }, ErrorCode::kUnsupported);
+  error_of([] { choose_files({"model.safetensors"}, "", "a/b"); }, ErrorCode::kUnsupported);
+  error_of([] { choose_files({"config.json", "a.safetensors", "b.safetensors"}, "", "a/b"); },
+           ErrorCode::kInvalidArgument);
+}
+
+TEST(NeededFiles, ContentsOfRealWeights) {
+  const std::string tiny = CSM_TEST_DATA "/ckpt/csm-tiny-f/";
+  EXPECT_EQ(read_shards(tiny + "hf-sharded-bf16/transformers.safetensors.index.json"),
+            (Names{"transformers-00001-of-00002.safetensors", "transformers-00002-of-00002.safetensors"}));
+  EXPECT_TRUE(has_codec({tiny + "hf-f32/model.safetensors"}));
+  EXPECT_TRUE(needs_tokenizer({tiny + "hf-f32/model.safetensors"}));
+  EXPECT_FALSE(has_codec({tiny + "original/model.safetensors"}));
+  EXPECT_TRUE(has_codec({tiny + "original/tokenizer-csm-tiny-f.safetensors"}));
+  EXPECT_FALSE(has_codec({tiny + "original-pt/ckpt.pt"}));
+  EXPECT_TRUE(needs_tokenizer({tiny + "original-pt/ckpt.pt"}));
+  EXPECT_FALSE(needs_tokenizer({CSM_TEST_DATA "/ckpt/mimi-tiny-c/model.safetensors"}));
+}
+
+}  // namespace
+}  // namespace csm
