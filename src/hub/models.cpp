@@ -84,7 +84,8 @@ uint64_t remove_repo(const HubCache& cache, const std::string& repo) {
   const std::string hidden = fmt::format("{}/.locks/removed-{}", cache.directory(), ::getpid());
   create_directories_of(hidden);
   remove_tree(hidden);
-  const uint64_t n_bytes = stored_bytes(path);
+  // Where there are no symbolic links the files themselves are in the snapshots.
+  const uint64_t n_bytes = stored_bytes(path + "/blobs") + stored_bytes(path + "/snapshots");
   std::error_code error;
   fs::rename(path, hidden, error);
   if (error) fail(ErrorCode::kIo, "cannot remove '{}': {}", path, error.message());

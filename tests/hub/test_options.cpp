@@ -16,18 +16,22 @@ namespace fs = std::filesystem;
 class HubEnvironment : public ::testing::Test {
  protected:
   HubEnvironment() : home_(fs::temp_directory_path() / ("csm_hub_home_" + std::to_string(::getpid()))) {
+    forget_all();
+    fs::create_directories(home_);
+    ::setenv("HOME", home_.c_str(), 1);
+  }
+  ~HubEnvironment() override {
+    fs::remove_all(home_);
+    forget_all();
+  }
+
+  static void forget_all() {
     for (const char* name : {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN",
                              "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
                              "XDG_CACHE_HOME", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT",
                              "HF_HUB_DISABLE_IMPLICIT_TOKEN"}) {
       ::unsetenv(name);
     }
-    fs::create_directories(home_);
-    ::setenv("HOME", home_.c_str(), 1);
-  }
-  ~HubEnvironment() override {
-    fs::remove_all(home_);
-    ::unsetenv("HF_ENDPOINT");
   }
 
   void write(const std::string& name, const std::string& text) const {

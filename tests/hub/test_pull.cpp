@@ -32,7 +32,7 @@ TEST_F(PullTest, WholeModelInTheHubsLayout) {
   EXPECT_TRUE(model.companions.empty());
   for (const std::string& file : model.files) {
     EXPECT_TRUE(fs::is_symlink(model.path + "/" + file));
-    EXPECT_EQ(read_bytes(model.path + "/" + file), golden("nano/" + file));
+    EXPECT_TRUE(read_bytes(model.path + "/" + file) == golden("nano/" + file));
   }
   EXPECT_EQ(model.bytes, model.fetched_bytes);
   EXPECT_EQ(read_bytes(cache() + "/models--tiny--nano/refs/main"), model.commit);
@@ -102,7 +102,7 @@ TEST_F(PullTest, CompanionsOfTheOriginalLayout) {
             (std::vector<std::string>{
                 "kyutai/moshiko-pytorch-bf16/tokenizer-e351c8d8-checkpoint125.safetensors", "sesame/csm-1b/tokenizer.json"}));
   EXPECT_EQ(model.path, path("views/tiny--original/") + model.commit);
-  EXPECT_EQ(read_bytes(model.path + "/tokenizer.json"), golden("csm-tiny-f/original/tokenizer.json"));
+  EXPECT_TRUE(read_bytes(model.path + "/tokenizer.json") == golden("csm-tiny-f/original/tokenizer.json"));
   EXPECT_EQ(read_bytes(model.path + "/" + codec_companions().front().file),
             golden("csm-tiny-f/original/tokenizer-csm-tiny-f.safetensors"));
   EXPECT_FALSE(fs::exists(cache() + "/models--tiny--original/snapshots/" + model.commit + "/tokenizer.json"))
@@ -172,7 +172,7 @@ TEST_F(PullTest, HubThatIsAwayLeavesTheCopyInUse) {
 }
 
 TEST_F(PullTest, ProgressReachesTheTotalAndStopsTheDownload) {
-  publish("tiny/nano", "ckpt/nano");
+  publish("tiny/nano", "ckpt/csm-tiny-f/hf-f32");
   set_rules({{{"match", "GET cdn"}, {"piece", 20000}, {"delay", 0.05}}});
   HubProgress last;
   int n_reports = 0;
@@ -190,7 +190,7 @@ TEST_F(PullTest, ProgressReachesTheTotalAndStopsTheDownload) {
   set_rules(Json::array());
   const PulledModel model = pull("tiny/nano");
   EXPECT_LT(model.fetched_bytes, model.bytes) << "goes on where it stopped";
-  EXPECT_EQ(read_bytes(model.path + "/model.safetensors"), golden("nano/model.safetensors"));
+  EXPECT_TRUE(read_bytes(model.path + "/model.safetensors") == golden("csm-tiny-f/hf-f32/model.safetensors"));
   bool ranged = false;
   for (const Request& request : requests()) ranged = ranged || request.range.compare(0, 6, "bytes=") == 0;
   EXPECT_TRUE(ranged);
@@ -207,14 +207,14 @@ TEST_F(PullTest, DiskTooSmallIsSaidBeforehand) {
 
 TEST_F(PullTest, SeveralAtOnceInOneProcess) {
   publish("tiny/nano", "ckpt/nano");
-  set_rules({{{"match", "GET cdn"}, {"piece", 50000}, {"delay", 0.02}}});
+  set_rules({{{"match", "GET cdn"}, {"piece", 2000}, {"delay", 0.02}}});
   std::vector<std::thread> threads;
   std::vector<std::string> paths(4);
   for (std::string& path : paths) threads.emplace_back([&] { path = pull("tiny/nano").path; });
   for (std::thread& thread : threads) thread.join();
   for (const std::string& path : paths) EXPECT_EQ(path, paths.front());
   EXPECT_EQ(n_requests("GET cdn"), 1u) << "one fetches, the others wait";
-  EXPECT_EQ(read_bytes(paths.front() + "/model.safetensors"), golden("nano/model.safetensors"));
+  EXPECT_TRUE(read_bytes(paths.front() + "/model.safetensors") == golden("nano/model.safetensors"));
 }
 
 }  // namespace
