@@ -1,4 +1,4 @@
-// csm convert: model files into the form of another engine.
+// csm convert: any model into one GGUF file, or into the form of another engine.
 #include <csm/convert.h>
 #include <fmt/format.h>
 
@@ -14,57 +14,136 @@ namespace csm::app {
 namespace {
 
 constexpr const char* kFooter = R"(Examples:
+  csm convert path/to/csm-1b csm-1b.gguf                            one file that holds everything, weights as stored
+  csm convert path/to/csm-1b csm-1b-q8_0.gguf --type q8_0
+  csm convert path/to/csm-1b csm-1b-small.gguf --type q4_K,depth=q6_K,tables=f16,codec=f16
+  csm convert path/to/csm-1b out.gguf --type q8_0 --dry-run         what it would hold, and sizes
   csm convert path/to/csm-1b csm-1b-mlx --to mlx
   csm convert path/to/csm-1b csm-1b-mlx-4bit --to mlx --bits backbone=4,depth=8
   csm convert path/to/csm-1b csm-1b-mlx --to mlx --names names.json
+
+A GGUF file holds language model, codec, configuration and tokenizer, and opens by mapping: csm speak --model out.gguf.
+Weights are bit for bit those of --quantize at load. Heads and projection keep 8 bits or more; embedding tables and the
+codec stay as stored unless named. The file appears under its name only when it is whole.
 
 The MLX directory holds model.safetensors in the names of csm-mlx and mlx-audio, mimi.safetensors, and the model's
 configuration and tokenizer. csm opens it with every backend.)";
 
 struct ConvertOptions {
   std::string model;
-  std::string directory;
-  std::string to;
+  std::string out;  // a file, or a directory for MLX
+  std::string to = "gguf";
+  GgufConvertOptions gguf;
   MlxConvertOptions mlx;
+  bool dry_run = false;
   bool quiet = false;
   bool json = false;
 };
 
-int run_convert(ConvertOptions& options) {
-  const HoldSignals hold;
-  Progress progress(options.quiet);
-  options.mlx.on_progress = [&](const ConvertProgress& done) {
+std::function<bool(const ConvertProgress&)> draw_progress(Progress& progress) {
+  return [&progress](const ConvertProgress& done) {
     progress.show(fmt::format("{:.0f} % of {}: {}",
                               100.0 * static_cast<double>(done.bytes_done) / static_cast<double>(done.bytes_total),
                               human_bytes(done.bytes_total), printable(done.tensor)));
     return !interrupted();
   };
-  const ConvertReport report = convert_to_mlx(model_or_bundled(options.model), options.directory, options.mlx);
-  progress.clear();
+}
+
+int show_report(const ConvertOptions& options, const ConvertReport& report) {
   if (options.json) {
-    print_json({{"directory", options.directory},
+    print_json({{options.to == "mlx" ? "directory" : "file", options.out},
                 {"tensors", report.n_tensors},
                 {"quantised", report.n_quantised},
                 {"bytes", report.n_bytes}});
   } else if (!options.quiet) {
-    print_text(fmt::format("csm: {}: {} tensors, {} of them quantised, {}", printable(options.directory),
-                           report.n_tensors, report.n_quantised, human_bytes(report.n_bytes)));
+    print_text(fmt::format("csm: {}: {} tensors, {} of them quantised, {}", printable(options.out), report.n_tensors,
+                           report.n_quantised, human_bytes(report.n_bytes)));
   }
   return kDone;
+}
+
+int show_plan(const ConvertOptions& options, const GgufPlan& plan) {
+  if (options.json) {
+    Json tensors = Json::array();
+    for (const ConvertedTensor& tensor : plan.tensors) {
+      tensors.push_back({{"name", tensor.name},
+                         {"part", tensor.part},
+                         {"from", tensor.from},
+                         {"to", tensor.to},
+                         {"shape", tensor.shape},
+                         {"bytes", tensor.n_bytes}});
+    }
+    Json parts = Json::object();
+    for (const auto& [part, n_bytes] : plan.part_bytes) parts[part] = n_bytes;
+    print_json({{"file", options.out}, {"bytes", plan.n_bytes}, {"parts", parts}, {"tensors", tensors}});
+    return kDone;
+  }
+  std::string text;
+  for (const ConvertedTensor& tensor : plan.tensors) {
+    text += fmt::format("  {:<60}  {:>4} -> {:<6}  {:>10}\n", printable(tensor.name), tensor.from, tensor.to,
+                        human_bytes(tensor.n_bytes));
+  }
+  text += fmt::format("{}: {} tensors, {}; nothing was written\n", printable(options.out), plan.tensors.size(),
+                      human_bytes(plan.n_bytes));
+  for (const auto& [part, n_bytes] : plan.part_bytes) text += fmt::format("  {:<14}{:>10}\n", part, human_bytes(n_bytes));
+  print_text(text);
+  return kDone;
+}
+
+int run_convert(ConvertOptions& options) {
+  const std::string model = model_or_bundled(options.model);
+  if (options.dry_run) return show_plan(options, plan_gguf_conversion(model, options.gguf));
+  const HoldSignals hold;
+  Progress progress(options.quiet || options.json);
+  options.gguf.on_progress = options.mlx.on_progress = draw_progress(progress);
+  const ConvertReport report = options.to == "mlx" ? convert_to_mlx(model, options.out, options.mlx)
+                                                   : convert_to_gguf(model, options.out, options.gguf);
+  progress.clear();
+  return show_report(options, report);
+}
+
+// Flags of the one form do nothing for the other, which nobody shall believe.
+void check_flags(const CLI::App& app, const ConvertOptions& options) {
+  const bool is_mlx = options.to == "mlx";
+  for (const char* flag : {"--dtype", "--bits", "--group-size", "--names"}) {
+    if (!is_mlx && app.count(flag) > 0) throw UsageError(fmt::format("{} belongs to --to mlx; GGUF takes --type", flag));
+  }
+  for (const char* flag : {"--type", "--dry-run", "--name", "--threads"}) {
+    if (is_mlx && app.count(flag) > 0) throw UsageError(fmt::format("{} belongs to GGUF files; --to mlx takes --dtype and --bits", flag));
+  }
 }
 
 }  // namespace
 
 void add_convert(CLI::App& program, Commands& commands) {
-  CLI::App* app = program.add_subcommand("convert", "Write a model in the form of another engine");
+  CLI::App* app = program.add_subcommand("convert", "Write a model as one GGUF file, or for another engine");
   const auto options = std::make_shared<ConvertOptions>();
   app->footer(kFooter);
   app->add_option("model", options->model, "A model: directory or file")->type_name("MODEL")->required();
-  app->add_option("directory", options->directory, "The directory to write; it must not exist, or be empty")
-      ->type_name("DIR")
+  app->add_option("out", options->out, "The file to write; for mlx a directory that does not exist, or is empty")
+      ->type_name("OUT")
       ->required();
-  app->add_option("--to", options->to, "The form: mlx")->type_name("FORM")->required()->check(CLI::IsMember({"mlx"}));
-  const char* weights = "Weights";
+  app->add_option("--to", options->to, "The form: gguf or mlx")
+      ->type_name("FORM")
+      ->check(CLI::IsMember({"gguf", "mlx"}))
+      ->capture_default_str();
+  const char* gguf = "GGUF";
+  app->add_option("--type", options->gguf.type,
+                  "stored, f32, f16, bf16, q8_0, q6_K, q5_K, q4_K, q4_0, iq4_nl; or by part: "
+                  "q4_K,depth=q6_K,tables=f16,codec=f16")
+      ->type_name("TYPE")
+      ->group(gguf)
+      ->capture_default_str();
+  app->add_option("--name", options->gguf.name, "The model's name in the file (default: the directory's)")
+      ->type_name("NAME")
+      ->group(gguf);
+  app->add_option("--threads", options->gguf.n_threads, "Threads; 0 = one for each physical core")
+      ->type_name("N")
+      ->group(gguf)
+      ->check(whole_number(0))
+      ->capture_default_str();
+  app->add_flag("--dry-run", options->dry_run, "Print what the file would hold, with sizes, and write nothing")->group(gguf);
+  const char* weights = "MLX";
   app->add_option("--dtype", options->mlx.dtype, "Type of what is not quantised: f32, f16, bf16")
       ->type_name("TYPE")
       ->group(weights)
@@ -84,7 +163,10 @@ void add_convert(CLI::App& program, Commands& commands) {
       ->group(weights);
   app->add_flag("--quiet", options->quiet, "No progress and no summary")->group("Output");
   add_json_flag(*app, options->json);
-  commands.push_back({app, [options] { return run_convert(*options); }});
+  commands.push_back({app, [app, options] {
+                        check_flags(*app, *options);
+                        return run_convert(*options);
+                      }});
 }
 
 }  // namespace csm::app

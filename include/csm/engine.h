@@ -23,7 +23,8 @@ struct EngineOptions {
   int n_threads = 0;             // 0 = physical cores
   // Arithmetic type of matrices: "auto", "f32", "f16", "bf16". auto = f32 while that takes at most 1 GB, else as stored.
   std::string dtype = "auto";
-  // "" or one of q8_0, q6_K, q5_K, q4_K, q4_0 for both parts, or "backbone=q8_0,depth=q6_K".
+  // "" or one of q8_0, q6_K, q5_K, q4_K, q4_0, iq4_nl for both parts, or "backbone=q8_0,depth=q6_K". Weights that a file holds
+  // quantised are used as they are.
   std::string quantize;
   std::string codec_dtype = "f32";  // "f32" or "f16"
   std::string kv_type = "f32";      // "f32", "f16" or "q8_0"

@@ -8,6 +8,7 @@
 
 #ifdef CSM_HAVE_GGML
 #include "backends/ggml/ggml_backend.h"
+#include "backends/ggml/write_rows.h"
 #endif
 #ifdef CSM_HAVE_MLX
 #include "backends/mlx/mlx_backend.h"
@@ -65,6 +66,15 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
   }
   fail(ErrorCode::kInvalidArgument, "there is no backend '{}'; expected auto or one of {}", name,
        fmt::join(backend_names(), ", "));
+}
+
+void convert_rows([[maybe_unused]] DType type, [[maybe_unused]] const float* rows, [[maybe_unused]] std::byte* out,
+                  [[maybe_unused]] int64_t n_rows, [[maybe_unused]] int64_t n) {
+#ifdef CSM_HAVE_GGML
+  ggml::write_rows(type, rows, out, n_rows, n);
+#else
+  fail(ErrorCode::kUnsupported, "this build of csm has no ggml, which conversion to GGUF needs; configure it with -DCSM_GGML=ON");
+#endif
 }
 
 }  // namespace csm

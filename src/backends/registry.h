@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "io/tensor.h"
 #include "model/backend.h"
 
 namespace csm {
@@ -16,5 +17,9 @@ namespace csm {
 std::vector<std::string> backend_names();
 // "auto" or a name. Errors: kInvalidArgument with the names there are.
 std::unique_ptr<Backend> make_backend(const std::string& name);
+
+// Writes n_rows rows of n elements in the type: F32, F16, BF16 or a quantised one, exactly as the ggml backend does when it loads float
+// weights. Errors: kUnsupported when that backend is not built in.
+void convert_rows(DType type, const float* rows, std::byte* out, int64_t n_rows, int64_t n);
 
 }  // namespace csm

@@ -257,6 +257,8 @@ void find_published_companions(const std::vector<std::string>& names, ModelFiles
   if (files.tokenizer.empty() && has_vocabulary(read_gguf(files.gguf.front()))) files.tokenizer = files.gguf.front();
 }
 
+std::string published_config(const ModelFiles& files) { return model_config(PublishedSet(files)).dump(2); }
+
 ModelSpec read_published_spec(const ModelFiles& files) {
   ModelSpec spec = read_spec(PublishedSet(files), files);
   if (!files.generation_config.empty()) {

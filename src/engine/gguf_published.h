@@ -20,6 +20,9 @@ inline constexpr const char* kPublishedNames[] = {"sesame-csm-backbone.gguf", "s
 // Fills files.config and files.tokenizer with what lies beside the set, or with its backbone where that holds a vocabulary.
 void find_published_companions(const std::vector<std::string>& names, ModelFiles& files);
 
+// A config.json of what the set's metadata and shapes say.
+std::string published_config(const ModelFiles& files);
+
 // Of files.gguf, in the order of kPublishedNames. Errors: kInvalidData with the key or tensor.
 ModelSpec read_published_spec(const ModelFiles& files);
 std::shared_ptr<const Checkpoint> load_published_checkpoint(const ModelFiles& files, WeightCheck check);

@@ -9,6 +9,8 @@
 #include "backends/registry.h"
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "model/manifest.h"
+#include "model/weight_types.h"
 
 namespace csm {
 namespace {
@@ -150,6 +152,31 @@ int64_t count_language_model_weights(const Checkpoint& checkpoint) {
   return n;
 }
 
+namespace {
+
+// The type of a part's matrices. Weights that are stored quantised stay as they are, and nothing else can be asked of them.
+WeightType part_type(const Checkpoint& checkpoint, ModelPart part, std::optional<WeightType> quantized, WeightType dtype,
+                     bool is_auto) {
+  const WeightType wanted = quantized.value_or(dtype);
+  const bool is_asked = quantized.has_value() || !is_auto;
+  bool is_stored_quantised = false;
+  for (const ManifestEntry& entry : manifest(checkpoint.spec())) {
+    if (!entry.may_quantise || entry.part != part) continue;
+    const DType stored = checkpoint.tensor(entry.name).type;
+    if (!is_quantised(stored)) continue;
+    is_stored_quantised = true;
+    if (is_asked && dtype_of(matrix_type(entry, wanted)) != stored) {
+      fail(ErrorCode::kInvalidArgument,
+           "the model's {} is stored as {} and cannot become {}: quantised weights are used as they are; leave out {}, or convert the "
+           "model anew from its float weights",
+           to_string(part), to_string(stored), to_string(wanted), quantized ? "--quantize" : "--dtype");
+    }
+  }
+  return is_stored_quantised ? WeightType::kAsStored : wanted;
+}
+
+}  // namespace
+
 BackendOptions backend_options(const EngineOptions& options, const Checkpoint& checkpoint) {
   BackendOptions result;
   result.device = options.device;
@@ -159,9 +186,10 @@ BackendOptions backend_options(const EngineOptions& options, const Checkpoint& c
     const uint64_t f32_bytes = static_cast<uint64_t>(count_language_model_weights(checkpoint)) * sizeof(float);
     if (f32_bytes <= kMaxAutoF32Bytes) dtype = WeightType::kF32;
   }
+  const bool is_auto = parse_word(kDtypes, "dtype", options.dtype) == WeightType::kAsStored;
   const QuantizeChoice quantized = parse_quantize(options.quantize);
-  result.backbone_type = quantized.backbone.value_or(dtype);
-  result.depth_type = quantized.depth.value_or(dtype);
+  result.backbone_type = part_type(checkpoint, ModelPart::kBackbone, quantized.backbone, dtype, is_auto);
+  result.depth_type = part_type(checkpoint, ModelPart::kDepth, quantized.depth, dtype, is_auto);
   result.codec_type = parse_word(kCodecDtypes, "codec dtype", options.codec_dtype);
   result.kv_type = parse_word(kKvTypes, "kv type", options.kv_type);
   return result;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
+#include "io/file.h"
 #include "model/finite_check.h"
 #include "model/manifest.h"
 #include "model/mlx_layout.h"
@@ -58,11 +59,23 @@ class Listing {
   size_t n_items_ = 0;
 };
 
+// Piece by piece, since such tables may be larger than the memory that a conversion may take.
+bool same_bytes(const TensorBytes& a, const TensorBytes& b) {
+  constexpr size_t kPiece = size_t{16} << 20;
+  for (size_t begin = 0; begin < a.data.size(); begin += kPiece) {
+    const size_t n = std::min(kPiece, a.data.size() - begin);
+    if (std::memcmp(a.data.data() + begin, b.data.data() + begin, n) != 0) return false;
+    if (a.is_mapped) release_pages(a.data.subspan(begin, n));
+    if (b.is_mapped) release_pages(b.data.subspan(begin, n));
+  }
+  return true;
+}
+
 bool same_values(const TensorInfo& a, const TensorInfo& b) {
   if (a.shape != b.shape || !is_floating(a.type) || !is_floating(b.type)) return false;
   const TensorBytes a_bytes = a.fetch();
   const TensorBytes b_bytes = b.fetch();
-  if (a.type == b.type) return std::memcmp(a_bytes.data.data(), b_bytes.data.data(), a.n_bytes()) == 0;
+  if (a.type == b.type) return same_bytes(a_bytes, b_bytes);
   std::vector<float> a_values(kChunk);
   std::vector<float> b_values(kChunk);
   const auto n = static_cast<size_t>(a.n_elements());

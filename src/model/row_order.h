@@ -7,6 +7,10 @@
 
 namespace csm {
 
+// Rows of an audio head with its padding: backends take rows in groups, and a vocabulary is seldom a multiple of one.
+inline constexpr int64_t kHeadRowGroup = 8;
+constexpr int64_t padded_head_rows(int64_t vocabulary) { return (vocabulary + kHeadRowGroup - 1) / kHeadRowGroup * kHeadRowGroup; }
+
 // Rows [first, first + n) of the slowest dimension; the same bytes.
 TensorInfo row_slice(const TensorInfo& source, int64_t first, int64_t n);
 

@@ -6,14 +6,10 @@
 
 #include "base/fail.h"
 #include "model/row_order.h"
+#include "model/weight_types.h"
 
 namespace csm::ggml {
 namespace {
-
-// Repacking types take rows in groups of eight; heads have an odd number of rows.
-constexpr int kRowGroup = 8;
-
-int padded_rows(int n) { return (n + kRowGroup - 1) / kRowGroup * kRowGroup; }
 
 // Slab `index` of codebooks_head [n_codebooks - 1, width, vocab], transposed to rows of width.
 ggml_tensor* declare_slab(WeightStore& store, const TensorInfo& source, int index, WeightType type, int n_rows) {
@@ -44,11 +40,11 @@ DepthDecoder::DepthDecoder(std::shared_ptr<Device> device, const Checkpoint& che
       options_(options),
       stack_(declare_stack(store, checkpoint, "depth_decoder.model.", spec_.depth, options.depth_type)),
       audio_table_(checkpoint.tensor(kDepthAudioTable)),
-      padded_vocab_(padded_rows(spec_.audio_vocab)) {
-  const WeightType type = at_least_8_bits(options.depth_type);
+      padded_vocab_(static_cast<int>(padded_head_rows(spec_.audio_vocab))) {
+  const WeightType type = at_least_q8_0(options.depth_type);
   const TensorInfo& projector = checkpoint.tensor("depth_decoder.model.inputs_embeds_projector.weight");
   projection_ = store.matrix(projector, weight_type(type, projector.type));
-  declare_heads(store, checkpoint, at_least_8_bits(options.backbone_type), type);
+  declare_heads(store, checkpoint, at_least_q8_0(options.backbone_type), type);
 }
 
 // Rows that the file has padded as we do stay where they are.

@@ -1,6 +1,6 @@
 #include "backends/ggml/embedding.h"
 
-#include "backends/ggml/weights.h"
+#include "backends/ggml/rows.h"
 #include "base/fail.h"
 
 namespace csm::ggml {

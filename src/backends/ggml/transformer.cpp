@@ -33,17 +33,6 @@ StackWeights declare_stack(WeightStore& store, const Checkpoint& checkpoint, con
   return stack;
 }
 
-WeightType at_least_8_bits(WeightType type) {
-  switch (type) {
-    case WeightType::kQ6_K:
-    case WeightType::kQ5_K:
-    case WeightType::kQ4_K:
-    case WeightType::kQ4_0:
-    case WeightType::kIQ4_NL: return WeightType::kQ8_0;
-    default: return type;
-  }
-}
-
 ggml_tensor* rms_norm(ggml_context* context, ggml_tensor* x, ggml_tensor* weight, double eps) {
   return ggml_mul(context, ggml_rms_norm(context, x, static_cast<float>(eps)), weight);
 }

@@ -35,9 +35,6 @@ struct StackWeights {
 StackWeights declare_stack(WeightStore& store, const Checkpoint& checkpoint, const std::string& prefix,
                            const TransformerSpec& spec, WeightType type);
 
-// Projection and head matrices are small and sensitive: never below 8 bits.
-WeightType at_least_8_bits(WeightType type);
-
 // Key-value memory and attention of one layer: q {head_dim, n_heads, n}, k {head_dim, n_kv_heads, n} (both rotated),
 // v {head_dim * n_kv_heads, n} -> {head_dim * n_heads, n}.
 using Attend = std::function<ggml_tensor*(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v)>;

@@ -10,18 +10,13 @@
 #include <vector>
 
 #include "backends/ggml/device.h"
+#include "backends/ggml/rows.h"
 #include "io/tensor.h"
 
 namespace csm::ggml {
 
 // The ggml type that a weight is computed with. kAsStored gives the file's own type.
 ggml_type weight_type(WeightType type, DType stored);
-// The type that holds bytes of a stored type as they are; F32 for the types that ggml does not compute with.
-ggml_type stored_type(DType type);
-
-// Floating point or quantised elements as float32: n whole blocks.
-void read_f32(DType type, const std::byte* source, size_t n, float* out);
-
 // Writes rows [first, first + n) of a weight as float32 to out, row-major. Called from several threads.
 using FillRows = std::function<void(int64_t first, int64_t n, float* out)>;
 // Fetches what FillRows reads; called once, when the weight is loaded, so that one source at a time is in memory.
