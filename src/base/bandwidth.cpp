@@ -10,8 +10,8 @@ namespace {
 constexpr size_t kLineBytes = 64;
 constexpr size_t kWordsPerLine = kLineBytes / sizeof(uint64_t);
 
-// Sum of the 64-bit words of whole cache lines. Two lines a turn in independent sums: enough for any compiler to use vector
-// registers, and for memory rather than addition to be the limit.
+// Sum of the 64-bit words of whole cache lines. Two lines a turn in independent sums: enough for any compiler to use
+// vector registers, and for memory rather than addition to be the limit.
 uint64_t sum_lines(const std::byte* begin, size_t n_lines) {
   uint64_t sums[2 * kWordsPerLine] = {};
   uint64_t words[2 * kWordsPerLine];

@@ -1,8 +1,8 @@
 // How fast this machine reads memory: the yardstick of `csm bench`.
 //
-// Place in the flow: base; the engine's measurements stand beside this number, since on a shared machine only ratios can be
-// compared. Reads only, in one contiguous share for each thread, with threads that are started once and sleep in between.
-// A probe serves one caller at a time.
+// Place in the flow: base; the engine's measurements stand beside this number, since on a shared machine only ratios
+// can be compared. Reads only, in one contiguous share for each thread, with threads that are started once and sleep in
+// between. A probe serves one caller at a time.
 #pragma once
 
 #include <condition_variable>
@@ -26,7 +26,8 @@ class BandwidthProbe {
   // Reads the bytes once, unmeasured, then n_passes times: the best in GB/s (1e9 bytes). The bytes stay as they are.
   double measure(std::span<const std::byte> bytes, int n_passes);
 
-  // What the reading added up to in the last pass: the sum of all whole 64-bit words. For tests, and so that it cannot be left out.
+  // What the reading added up to in the last pass: the sum of all whole 64-bit words. For tests, and so that it cannot
+  // be left out.
   uint64_t sum() const { return sum_; }
 
  private:

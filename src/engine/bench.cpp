@@ -1,4 +1,5 @@
-// Measuring (csm/bench.h): each part of the model, one or two ways of running it in turns, between two bandwidth probes.
+// Measuring (csm/bench.h): each part of the model, one or two ways of running it in turns, between two bandwidth
+// probes.
 #include <csm/bench.h>
 
 #include <algorithm>
@@ -24,7 +25,8 @@ constexpr const char* kTextTable = "embed_text_tokens.weight";
 constexpr int kMaxBatch = 64;
 constexpr int kMaxRounds = 10'000;
 constexpr int kProbePasses = 3;
-// The probe reads as much as the part does, within these bounds: enough to leave the caches, and no more memory than needed.
+// The probe reads as much as the part does, within these bounds: enough to leave the caches, and no more memory than
+// needed.
 constexpr uint64_t kLeastProbeBytes = uint64_t{64} << 20;
 constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
 constexpr uint64_t kMostOwnProbeBytes = uint64_t{128} << 20;
@@ -39,7 +41,8 @@ ExecutionPath parse_path(const std::string& name) {
 }
 
 void require_range(const char* name, int value, int min, int max) {
-  if (value < min || value > max) fail(ErrorCode::kInvalidArgument, "{} is {}; expected {} to {}", name, value, min, max);
+  if (value < min || value > max)
+    fail(ErrorCode::kInvalidArgument, "{} is {}; expected {} to {}", name, value, min, max);
 }
 
 std::string lower(std::string text) {
@@ -94,8 +97,8 @@ std::string describe_machine(const Backend& backend) {
     if (device.name == "cpu") processor = device.description;
   }
   return fmt::format("{}, {} cores, {:.1f} GB, {}, {} {} ({})", processor, n_physical_cores(),
-                     static_cast<double>(total_memory_bytes()) / 1e9, operating_system(), backend.name(), backend.version(),
-                     fmt::join(backend.cpu_features(), " "));
+                     static_cast<double>(total_memory_bytes()) / 1e9, operating_system(), backend.name(),
+                     backend.version(), fmt::join(backend.cpu_features(), " "));
 }
 
 // Bytes to read for the probe: the text table, which is in memory as it is, or memory of its own when that is small.
@@ -108,7 +111,8 @@ class ProbeBuffer {
 
   std::span<const std::byte> take(uint64_t n_bytes) {
     n_bytes = std::clamp(n_bytes, kLeastProbeBytes, kMostProbeBytes);
-    if (!table_.data.empty()) return table_.data.first(static_cast<size_t>(std::min<uint64_t>(n_bytes, table_.data.size())));
+    if (!table_.data.empty())
+      return table_.data.first(static_cast<size_t>(std::min<uint64_t>(n_bytes, table_.data.size())));
     n_bytes = std::min(n_bytes, kMostOwnProbeBytes);
     if (own_.size() < n_bytes) own_.assign(static_cast<size_t>(n_bytes), std::byte{1});
     return std::span<const std::byte>(own_).first(static_cast<size_t>(n_bytes));
@@ -133,7 +137,8 @@ class Bench {
   uint64_t held_weight_bytes() const;
   void measure(BenchPart part, BenchReport& report);
   std::vector<std::vector<BenchRun>> run_rounds(BenchPart part);
-  BenchLine summarise(BenchPart part, size_t path, const std::vector<BenchRun>& runs, double before, double after) const;
+  BenchLine summarise(BenchPart part, size_t path, const std::vector<BenchRun>& runs, double before,
+                      double after) const;
 
   BenchOptions options_;
   std::vector<BenchPart> parts_;
@@ -150,7 +155,8 @@ Bench::Bench(const BenchOptions& options) : options_(options) {
   if (options_.n_threads == 0) options_.n_threads = backend_->default_threads();
   checkpoint_ = open_checkpoint(options);
   for (const std::string& path : options.paths) {
-    say(fmt::format("loading {} for path {}", options.model.empty() ? "synthetic weights of " + options.shape : options.model, path));
+    say(fmt::format("loading {} for path {}",
+                    options.model.empty() ? "synthetic weights of " + options.shape : options.model, path));
     BackendOptions backend_options = csm::backend_options(engine_options(options_), *checkpoint_);
     backend_options.path = parse_path(path);
     subjects_.push_back(std::make_unique<BenchSubject>(*backend_, checkpoint_, backend_options, options_, parts_));
@@ -216,7 +222,8 @@ uint64_t Bench::held_weight_bytes() const {
   return n_bytes;
 }
 
-BenchLine Bench::summarise(BenchPart part, size_t path, const std::vector<BenchRun>& runs, double before, double after) const {
+BenchLine Bench::summarise(BenchPart part, size_t path, const std::vector<BenchRun>& runs, double before,
+                           double after) const {
   const BenchSubject& subject = *subjects_[path];
   const std::vector<double> ms = collect(runs, [](const BenchRun& run) { return run.ms; });
   BenchLine line;
@@ -232,7 +239,8 @@ BenchLine Bench::summarise(BenchPart part, size_t path, const std::vector<BenchR
   line.probe_before_gbps = before;
   line.probe_after_gbps = after;
   const double probe = std::max(before, after);
-  if (line.median_ms > 0 && probe > 0) line.efficiency = static_cast<double>(line.bytes_read) / (line.median_ms * 1e6) / probe;
+  if (line.median_ms > 0 && probe > 0)
+    line.efficiency = static_cast<double>(line.bytes_read) / (line.median_ms * 1e6) / probe;
   const double audio_ms = subject.audio_seconds(part) * 1e3;
   if (audio_ms > 0) line.real_time_factor = line.median_ms / audio_ms;
   if (part == BenchPart::kEndToEnd) {
@@ -257,7 +265,8 @@ void BenchOptions::validate() const {
   if (paths.empty()) fail(ErrorCode::kInvalidArgument, "no path was given; expected best or naive");
   for (size_t i = 0; i < paths.size(); ++i) {
     parse_path(paths[i]);
-    if (std::count(paths.begin(), paths.end(), paths[i]) > 1) fail(ErrorCode::kInvalidArgument, "path {} was given twice", paths[i]);
+    if (std::count(paths.begin(), paths.end(), paths[i]) > 1)
+      fail(ErrorCode::kInvalidArgument, "path {} was given twice", paths[i]);
   }
   const std::vector<std::string> shapes = synthetic_shapes();
   if (model.empty() && std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) {

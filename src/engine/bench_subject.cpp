@@ -14,19 +14,23 @@ struct PartName {
   BenchPart part;
   const char* name;
 };
-constexpr PartName kParts[] = {{BenchPart::kBackbone, "backbone"}, {BenchPart::kDepth, "depth"}, {BenchPart::kMimi, "mimi"},
-                               {BenchPart::kPrefill, "prefill"},   {BenchPart::kFrame, "frame"}, {BenchPart::kEndToEnd, "e2e"}};
+constexpr PartName kParts[] = {{BenchPart::kBackbone, "backbone"}, {BenchPart::kDepth, "depth"},
+                               {BenchPart::kMimi, "mimi"},         {BenchPart::kPrefill, "prefill"},
+                               {BenchPart::kFrame, "frame"},       {BenchPart::kEndToEnd, "e2e"}};
 
 constexpr int kPromptPositions = 32;  // of e2e: a sentence without context
 constexpr uint64_t kSeed = 1;
 
-bool is_in(const std::vector<BenchPart>& parts, BenchPart part) { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
+bool is_in(const std::vector<BenchPart>& parts, BenchPart part) {
+  return std::find(parts.begin(), parts.end(), part) != parts.end();
+}
 
 // Names of the tensors that turn codes into sound. Codebook entries are looked up.
 bool is_read_by_decoder(const ManifestEntry& entry) {
   if (entry.part != ModelPart::kCodec || entry.use == TensorUse::kCodebook) return false;
   const auto begins = [&](const char* head) { return entry.name.rfind(head, 0) == 0; };
-  return begins("decoder") || begins("upsample") || (begins("quantizer.") && entry.name.find("output_proj") != std::string::npos);
+  return begins("decoder") || begins("upsample") ||
+         (begins("quantizer.") && entry.name.find("output_proj") != std::string::npos);
 }
 
 uint64_t decoder_bytes(const ModelSpec& spec, WeightType type) {
@@ -64,8 +68,9 @@ bool needs_codec(BenchPart part) {
   return part == BenchPart::kMimi || part == BenchPart::kFrame || part == BenchPart::kEndToEnd;
 }
 
-BenchSubject::BenchSubject(Backend& backend, std::shared_ptr<const Checkpoint> checkpoint, const BackendOptions& backend_options,
-                           const BenchOptions& options, const std::vector<BenchPart>& parts)
+BenchSubject::BenchSubject(Backend& backend, std::shared_ptr<const Checkpoint> checkpoint,
+                           const BackendOptions& backend_options, const BenchOptions& options,
+                           const std::vector<BenchPart>& parts)
     : checkpoint_(std::move(checkpoint)), backend_options_(backend_options), options_(options) {
   const ModelSpec& spec = checkpoint_->spec();
   n_codebooks_ = spec.has_language_model ? spec.n_codebooks : spec.codec.n_codebooks;
@@ -81,7 +86,8 @@ BenchSubject::BenchSubject(Backend& backend, std::shared_ptr<const Checkpoint> c
     stream.row = make_rows(1);
     if (codec_ != nullptr) stream.decoder = codec_->new_decoder();
   }
-  const bool filled = is_in(parts, BenchPart::kBackbone) || is_in(parts, BenchPart::kFrame) || is_in(parts, BenchPart::kPrefill);
+  const bool filled =
+      is_in(parts, BenchPart::kBackbone) || is_in(parts, BenchPart::kFrame) || is_in(parts, BenchPart::kPrefill);
   if (filled || is_in(parts, BenchPart::kDepth)) {
     if (!filled) options_.context = 1;  // all that the depth decoder needs
     fill_context();
@@ -93,13 +99,15 @@ void BenchSubject::check_window(const std::vector<BenchPart>& parts) const {
   for (const BenchPart part : parts) {
     if (!needs_language_model(part)) continue;
     if (!spec.has_language_model) {
-      fail(ErrorCode::kUnsupported, "part {} needs a language model, and this checkpoint is a codec alone; measure part mimi",
-           to_string(part));
+      fail(ErrorCode::kUnsupported,
+           "part {} needs a language model, and this checkpoint is a codec alone; measure part mimi", to_string(part));
     }
+    if (part == BenchPart::kDepth) continue;
     const int n_positions = part == BenchPart::kEndToEnd ? kPromptPositions + options_.n_frames : options_.context + 1;
     if (n_positions <= spec.max_positions) continue;
-    fail(ErrorCode::kInvalidArgument, "part {} takes {} positions and the model's window has {}; use a smaller {}", to_string(part),
-         n_positions, spec.max_positions, part == BenchPart::kEndToEnd ? "number of frames" : "context");
+    fail(ErrorCode::kInvalidArgument, "part {} takes {} positions and the model's window has {}; use a smaller {}",
+         to_string(part), n_positions, spec.max_positions,
+         part == BenchPart::kEndToEnd ? "number of frames" : "context");
   }
 }
 
@@ -152,12 +160,14 @@ void BenchSubject::next_frames(std::vector<Stream>& streams) {
 
 void BenchSubject::push(Stream& stream) {
   stream.samples.clear();
-  stream.decoder->push(std::span<const int32_t>(stream.row).first(static_cast<size_t>(n_codebooks_)), n_codebooks_, stream.samples);
+  stream.decoder->push(std::span<const int32_t>(stream.row).first(static_cast<size_t>(n_codebooks_)), n_codebooks_,
+                       stream.samples);
 }
 
 // The language model and the codec may share what they set up, and then both count it.
 uint64_t BenchSubject::n_setups() const {
-  return std::max(language_model_ != nullptr ? language_model_->n_setups() : 0, codec_ != nullptr ? codec_->n_setups() : 0);
+  return std::max(language_model_ != nullptr ? language_model_->n_setups() : 0,
+                  codec_ != nullptr ? codec_->n_setups() : 0);
 }
 
 BenchRun BenchSubject::run(BenchPart part) {
@@ -231,13 +241,19 @@ uint64_t BenchSubject::bytes_read(BenchPart part) const {
   const auto batch = static_cast<uint64_t>(options_.batch);
   const auto n_frames = static_cast<uint64_t>(options_.n_frames);
   switch (part) {
-    case BenchPart::kBackbone: return batch * frame.backbone;
-    case BenchPart::kDepth: return frame.depth;
-    case BenchPart::kMimi: return batch * mimi;
-    case BenchPart::kPrefill: return frame.backbone;
-    case BenchPart::kFrame: return batch * (frame.backbone + mimi) + frame.depth;
+    case BenchPart::kBackbone:
+      return batch * frame.backbone;
+    case BenchPart::kDepth:
+      return frame.depth;
+    case BenchPart::kMimi:
+      return batch * mimi;
+    case BenchPart::kPrefill:
+      return frame.backbone;
+    case BenchPart::kFrame:
+      return batch * (frame.backbone + mimi) + frame.depth;
     // The prompt is one more pass through the backbone, and the last frame is not given back to it.
-    case BenchPart::kEndToEnd: return n_frames * (batch * (frame.backbone + mimi) + frame.depth);
+    case BenchPart::kEndToEnd:
+      return n_frames * (batch * (frame.backbone + mimi) + frame.depth);
   }
   return 0;
 }
@@ -253,10 +269,14 @@ int BenchSubject::context_of(BenchPart part) const {
   switch (part) {
     case BenchPart::kBackbone:
     case BenchPart::kDepth:
-    case BenchPart::kFrame: return options_.context;
-    case BenchPart::kMimi: return 0;
-    case BenchPart::kPrefill: return options_.context;
-    case BenchPart::kEndToEnd: return kPromptPositions;
+    case BenchPart::kFrame:
+      return options_.context;
+    case BenchPart::kMimi:
+      return 0;
+    case BenchPart::kPrefill:
+      return options_.context;
+    case BenchPart::kEndToEnd:
+      return kPromptPositions;
   }
   return 0;
 }
@@ -269,7 +289,8 @@ double BenchSubject::audio_seconds(BenchPart part) const {
 }
 
 uint64_t BenchSubject::weight_bytes() const {
-  return (language_model_ != nullptr ? language_model_->weight_bytes() : 0) + (codec_ != nullptr ? codec_->weight_bytes() : 0);
+  return (language_model_ != nullptr ? language_model_->weight_bytes() : 0) +
+         (codec_ != nullptr ? codec_->weight_bytes() : 0);
 }
 
 }  // namespace csm

@@ -1,7 +1,9 @@
-// One way of running the model, ready to be measured: a language model and a codec with sequences whose context is filled.
+// One way of running the model, ready to be measured: a language model and a codec with sequences whose context is
+// filled.
 //
-// Place in the flow: checkpoint + backend -> BenchSubject -> bench.cpp, which times several of them in turns. Calls the seam as
-// synthesis does, without tokenizer and prompt. Everything happens on the caller's thread, which must be the same one throughout.
+// Place in the flow: checkpoint + backend -> BenchSubject -> bench.cpp, which times several of them in turns. Calls the
+// seam as synthesis does, without tokenizer and prompt. Everything happens on the caller's thread, which must be the
+// same one throughout.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +36,9 @@ struct BenchRun {
 
 class BenchSubject {
  public:
-  // Loads what the parts need. The backend must outlive the subject. Errors: those of loading; kInvalidArgument when context or
-  // frames do not fit the model's window; kUnsupported when a part needs a language model and the checkpoint is a codec alone.
+  // Loads what the parts need. The backend must outlive the subject. Errors: those of loading; kInvalidArgument when
+  // context or frames do not fit the model's window; kUnsupported when a part needs a language model and the checkpoint
+  // is a codec alone.
   BenchSubject(Backend& backend, std::shared_ptr<const Checkpoint> checkpoint, const BackendOptions& backend_options,
                const BenchOptions& options, const std::vector<BenchPart>& parts);
 
@@ -79,10 +82,10 @@ class BenchSubject {
   std::unique_ptr<LanguageModel> language_model_;
   std::unique_ptr<Codec> codec_;
   FrameSampling sampling_;
-  std::vector<uint8_t> row_mask_;     // [n_codebooks + 1]: all but the text column
-  std::vector<uint8_t> mask_;         // of the rows that are appended
+  std::vector<uint8_t> row_mask_;  // [n_codebooks + 1]: all but the text column
+  std::vector<uint8_t> mask_;      // of the rows that are appended
   std::vector<FrameRequest> requests_;
-  std::vector<Stream> streams_;       // batch of them, filled up to the context
+  std::vector<Stream> streams_;  // batch of them, filled up to the context
   uint32_t n_frames_drawn_ = 0;
 };
 

@@ -26,21 +26,22 @@ constexpr Shape kShapes[] = {
     {"csm-1b", R"({"backbone_flavor": "llama-1B", "decoder_flavor": "llama-100M", "text_vocab_size": 128256,
                    "audio_vocab_size": 2051, "audio_num_codebooks": 32})"},
     {"tiny", R"({
-      "model_type": "csm", "num_hidden_layers": 2, "hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2,
-      "head_dim": 64, "intermediate_size": 256, "rms_norm_eps": 1e-5, "hidden_act": "silu", "num_codebooks": 4,
-      "vocab_size": 67, "text_vocab_size": 96, "max_position_embeddings": 256,
-      "rope_parameters": {"rope_type": "default", "rope_theta": 10000},
+      "model_type": "csm", "num_hidden_layers": 2, "hidden_size": 256,
+      "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 256,
+      "rms_norm_eps": 1e-5, "hidden_act": "silu", "rope_parameters": {"rope_type": "default", "rope_theta": 10000},
+      "num_codebooks": 4, "vocab_size": 67, "text_vocab_size": 96, "max_position_embeddings": 1024,
       "depth_decoder_config": {
-        "num_hidden_layers": 1, "hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
-        "intermediate_size": 256, "rms_norm_eps": 1e-5, "hidden_act": "silu", "num_codebooks": 4, "vocab_size": 67,
-        "backbone_hidden_size": 256, "rope_parameters": {"rope_type": "default", "rope_theta": 10000}},
+        "num_hidden_layers": 1, "hidden_size": 256, "backbone_hidden_size": 256,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 256,
+        "rms_norm_eps": 1e-5, "hidden_act": "silu", "rope_parameters": {"rope_type": "default", "rope_theta": 10000},
+        "num_codebooks": 4, "vocab_size": 67},
       "codec_config": {
-        "model_type": "mimi", "sampling_rate": 24000, "num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2,
-        "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "norm_eps": 1e-5, "sliding_window": 12,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000}, "num_filters": 8, "kernel_size": 7,
-        "last_kernel_size": 3, "residual_kernel_size": 3, "compress": 2, "upsampling_ratios": [4, 2], "upsample_groups": 32,
-        "num_quantizers": 4, "num_semantic_quantizers": 1, "codebook_size": 64, "codebook_dim": 16,
-        "vector_quantization_hidden_dimension": 16}})"},
+        "model_type": "mimi", "sampling_rate": 24000, "num_hidden_layers": 1, "hidden_size": 32,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64,
+        "norm_eps": 1e-5, "sliding_window": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 10000},
+        "num_filters": 8, "kernel_size": 7, "last_kernel_size": 3, "residual_kernel_size": 3, "compress": 2,
+        "upsampling_ratios": [4, 2], "upsample_groups": 32, "num_quantizers": 4, "num_semantic_quantizers": 1,
+        "codebook_size": 64, "codebook_dim": 16, "vector_quantization_hidden_dimension": 16}})"},
 };
 
 // Memory straight from the system, so that freeing it lowers what the process holds, whatever the allocator would keep.
@@ -48,7 +49,8 @@ class Pages {
  public:
   explicit Pages(size_t n_bytes, const std::string& what) : n_bytes_(n_bytes) {
     data_ = ::mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data_ == MAP_FAILED) fail(ErrorCode::kResourceLimit, "out of memory for the {} bytes of synthetic tensor '{}'", n_bytes, what);
+    if (data_ == MAP_FAILED)
+      fail(ErrorCode::kResourceLimit, "out of memory for the {} bytes of synthetic tensor '{}'", n_bytes, what);
   }
   ~Pages() { ::munmap(data_, n_bytes_); }
   Pages(const Pages&) = delete;
@@ -62,7 +64,8 @@ class Pages {
   size_t n_bytes_ = 0;
 };
 
-// Weights are drawn from this many equally likely values of a normal distribution: a table that stays in the first-level cache.
+// Weights are drawn from this many equally likely values of a normal distribution: a table that stays in the
+// first-level cache.
 constexpr size_t kLevels = 4096;
 constexpr int kBitsPerLevel = 12;
 // Below, f16 numbers are subnormal, which some processors compute slowly.
@@ -82,7 +85,8 @@ double normal_quantile(double p) {
 const std::array<float, kLevels>& normal_levels() {
   static const std::array<float, kLevels> levels = [] {
     std::array<float, kLevels> values{};
-    for (size_t i = 0; i < kLevels; ++i) values[i] = static_cast<float>(normal_quantile((static_cast<double>(i) + 0.5) / kLevels));
+    for (size_t i = 0; i < kLevels; ++i)
+      values[i] = static_cast<float>(normal_quantile((static_cast<double>(i) + 0.5) / kLevels));
     return values;
   }();
   return levels;
@@ -121,12 +125,16 @@ Distribution distribution_of(const ManifestEntry& entry, const ModelSpec& spec) 
   };
   switch (entry.use) {
     case TensorUse::kMatrix:
-    case TensorUse::kConvolution: return {0, 1 / std::sqrt(static_cast<double>(fan_in()))};
-    case TensorUse::kTable: return {0, 1 / std::sqrt(static_cast<double>(spec.n_codebooks + 1))};  // a row is a sum of so many
+    case TensorUse::kConvolution:
+      return {0, 1 / std::sqrt(static_cast<double>(fan_in()))};
+    case TensorUse::kTable:
+      return {0, 1 / std::sqrt(static_cast<double>(spec.n_codebooks + 1))};  // a row is a sum of so many
     case TensorUse::kCodebook:
-      return ends_with(entry.name, "cluster_usage") ? Distribution{1, 0.05}
-                                                    : Distribution{0, 1 / std::sqrt(static_cast<double>(spec.codec.n_codebooks))};
-    case TensorUse::kVector: break;
+      return ends_with(entry.name, "cluster_usage")
+                 ? Distribution{1, 0.05}
+                 : Distribution{0, 1 / std::sqrt(static_cast<double>(spec.codec.n_codebooks))};
+    case TensorUse::kVector:
+      break;
   }
   if (ends_with(entry.name, ".bias")) return {0, 0.02};
   return {ends_with(entry.name, ".scale") ? 0.3 : 1.0, 0.05};
@@ -146,24 +154,27 @@ template <typename T>
 void fill(uint64_t key, DType type, Distribution distribution, size_t n, std::byte* out) {
   std::array<T, kLevels> table{};
   for (size_t i = 0; i < kLevels; ++i) {
-    const auto value = static_cast<float>(distribution.mean + distribution.deviation * static_cast<double>(normal_levels()[i]));
-    store(type, std::copysign(std::max(std::fabs(value), kLeastMagnitude), value), reinterpret_cast<std::byte*>(&table[i]));
+    const auto value =
+        static_cast<float>(distribution.mean + distribution.deviation * static_cast<double>(normal_levels()[i]));
+    store(type, std::copysign(std::max(std::fabs(value), kLeastMagnitude), value),
+          reinterpret_cast<std::byte*>(&table[i]));
   }
-  constexpr size_t kPerWord = 64 / kBitsPerLevel;
+  const size_t n_per_word = 64 / kBitsPerLevel;
   T* const elements = reinterpret_cast<T*>(out);  // the start of a page
   const auto draw = [&](size_t word, size_t n_drawn) {
     uint64_t bits = random_word(key, word);
-    for (size_t j = 0; j < n_drawn; ++j, bits >>= kBitsPerLevel) elements[word * kPerWord + j] = table[bits % kLevels];
+    for (size_t j = 0; j < n_drawn; ++j, bits >>= kBitsPerLevel)
+      elements[word * n_per_word + j] = table[bits % kLevels];
   };
-  for (size_t word = 0; word < n / kPerWord; ++word) draw(word, kPerWord);
-  draw(n / kPerWord, n % kPerWord);
+  for (size_t word = 0; word < n / n_per_word; ++word) draw(word, n_per_word);
+  draw(n / n_per_word, n % n_per_word);
 }
 
 // What of a checkpoint is in memory at the moment.
 class Workshop {
  public:
-  // The bytes of a tensor; made unless somebody holds them still. The newest one is kept until another is made: a loader that takes a
-  // large tensor in slices fetches it once for each.
+  // The bytes of a tensor; made unless somebody holds them still. The newest one is kept until another is made: a
+  // loader that takes a large tensor in slices fetches it once for each.
   TensorBytes fetch(const std::string& name, DType type, size_t n, Distribution distribution) {
     const std::lock_guard lock(mutex_);
     std::weak_ptr<const Pages>& known = made_[name];

@@ -1,5 +1,5 @@
-// csm::bench on the tiny synthetic shape and on real tiny checkpoints: what it reports must be consistent; how fast it was is not
-// judged here.
+// csm::bench on the tiny synthetic shape and on real tiny checkpoints: what it reports must be consistent; how fast it
+// was is not judged here.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -177,6 +177,14 @@ TEST(Bench, OnlyWhatAPartNeedsIsLoaded) {
   EXPECT_EQ(bench(options).lines.front().weight_bytes, codec + language_model);
 }
 
+TEST(Bench, TheDepthDecoderAloneNeedsNoContext) {
+  BenchOptions options = tiny();
+  options.parts = {"depth"};
+  options.context = 100'000;
+  options.rounds = 1;
+  EXPECT_EQ(bench(options).lines.front().context, 1);
+}
+
 TEST(Bench, RealCheckpoints) {
   for (const std::string name : {"csm-tiny-a", "csm-tiny-b", "csm-tiny-f/original"}) {
     BenchOptions options = tiny();
@@ -246,8 +254,8 @@ TEST(Bench, BadOptionsAreNamed) {
   expect_bad([](BenchOptions& o) { o.context = 0; }, "context is 0");
   expect_bad([](BenchOptions& o) { o.n_frames = 0; }, "frames is 0");
   expect_bad([](BenchOptions& o) { o.rounds = 0; }, "rounds is 0");
-  expect_bad([](BenchOptions& o) { o.context = 256; }, "smaller context");       // the window of tiny
-  expect_bad([](BenchOptions& o) { o.n_frames = 250; }, "smaller number of frames");
+  expect_bad([](BenchOptions& o) { o.context = 1024; }, "smaller context");  // the window of tiny
+  expect_bad([](BenchOptions& o) { o.n_frames = 1000; }, "smaller number of frames");
 }
 
 TEST(Bench, AMissingModelIsNotFound) {

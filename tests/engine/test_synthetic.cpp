@@ -41,7 +41,8 @@ double deviation_of(const std::vector<float>& values) {
 
 std::map<ModelPart, int64_t> count_by_part(const Checkpoint& checkpoint) {
   std::map<ModelPart, int64_t> counts;
-  for (const ManifestEntry& entry : manifest(checkpoint.spec())) counts[entry.part] += checkpoint.tensor(entry.name).n_elements();
+  for (const ManifestEntry& entry : manifest(checkpoint.spec()))
+    counts[entry.part] += checkpoint.tensor(entry.name).n_elements();
   return counts;
 }
 
@@ -197,7 +198,8 @@ class Logits final : public LogitsTap {
   std::vector<std::vector<float>> all_;
 };
 
-// Made-up weights behave like a model: logits of unit size, different codes, sound that is neither silence nor an explosion.
+// Made-up weights behave like a model: logits of unit size, different codes, sound that is neither silence nor an
+// explosion.
 TEST(Synthetic, AModelOfThemSpeaksNoise) {
   const auto checkpoint = make_synthetic_checkpoint("tiny", DType::kF32);
   const ModelSpec& spec = checkpoint->spec();
