@@ -32,10 +32,12 @@ def write_model(folder, n_bytes, seed):
     noise = random.Random(seed)
     weight_map = {}
     for i in range(3):
-        header = json.dumps({f"codec_model.t{i}": {"dtype": "U8", "shape": [n_bytes // 3], "data_offsets": [0, n_bytes // 3]}}).encode()
+        tensor = f"codec_model.encoder.layers.{i}.conv.weight"
+        count = n_bytes // 12
+        header = json.dumps({tensor: {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
         name = f"model-0000{i + 1}-of-00003.safetensors"
-        (folder / name).write_bytes(len(header).to_bytes(8, "little") + header + noise.randbytes(n_bytes // 3))
-        weight_map[f"codec_model.t{i}"] = name
+        (folder / name).write_bytes(len(header).to_bytes(8, "little") + header + noise.randbytes(4 * count))
+        weight_map[tensor] = name
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
     for name in ("config.json", "generation_config.json", "tokenizer.json"):
         (folder / name).write_text(json.dumps({"noise": noise.random()}))
@@ -87,7 +89,8 @@ def main():
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
         begin = time.monotonic()
-        check(pull().wait(timeout=600) == 0, "the first download does not work")
+        first = pull()
+        check(first.wait(timeout=600) == 0, "the first download does not work: " + first.stderr.read().decode())
         duration = time.monotonic() - begin
         check(check_cache(cache, source), "the first download is not whole")
         n_killed = n_whole = n_finished = 0
