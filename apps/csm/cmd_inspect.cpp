@@ -95,7 +95,7 @@ void add_inspect(CLI::App& program, Commands& commands) {
   const auto options = std::make_shared<InspectOptions>();
   app->footer(kFooter);
   app->add_option("model", options->path,
-                  "Model directory, safetensors file or config.json (default: the bundled model)")
+                  "Model directory, safetensors or GGUF file, or config.json (default: the bundled model)")
       ->type_name("PATH");
   app->add_flag("--tensors", options->tensors, "List every tensor")->group("Output");
   add_json_flag(*app, options->json);

@@ -18,8 +18,8 @@ struct TensorSummary {
 };
 
 struct FileReport {
-  std::string kind;    // "csm", "mimi", "safetensors" or "config"
-  std::string layout;  // "transformers", "original" or "mimi"; empty for a bare file
+  std::string kind;    // "csm", "mimi", "safetensors", "gguf" (of another kind than ours) or "config"
+  std::string layout;  // "transformers", "original", "gguf" or "mimi"; empty for a bare file
   std::vector<std::pair<std::string, std::string>> spec;  // (name, value) in reading order
   std::vector<TensorSummary> tensors;
   std::vector<std::string> warnings;
@@ -28,7 +28,7 @@ struct FileReport {
   std::vector<std::pair<std::string, uint64_t>> memory_estimates;  // ("f32", bytes), ("q8_0", bytes), ...: weights + KV cache
 };
 
-// A model directory (checked whole, as loading would), a safetensors file, or a config.json.
+// A model directory or GGUF file (checked whole, as loading would), a safetensors or foreign GGUF file, or a config.json.
 // Errors: those of Engine::open.
 FileReport inspect(const std::string& path);
 

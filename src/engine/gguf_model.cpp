@@ -47,10 +47,6 @@ GgufFile open_ours(const std::string& path) {
        kPublishedNames[2]);
 }
 
-bool is_published_name(const std::string& name) {
-  return std::find(std::begin(kPublishedNames), std::end(kPublishedNames), name) != std::end(kPublishedNames);
-}
-
 // The set of three, all of which must be there.
 std::vector<std::string> published_set(const fs::path& directory, const std::vector<std::string>& names) {
   std::vector<std::string> files;
@@ -84,6 +80,10 @@ std::vector<std::string> choose_files(const fs::path& path, const fs::path& dire
 }  // namespace
 
 bool is_gguf_name(const std::string& name) { return fs::path(name).extension() == ".gguf"; }
+
+bool is_published_name(const std::string& name) {
+  return std::find(std::begin(kPublishedNames), std::end(kPublishedNames), name) != std::end(kPublishedNames);
+}
 
 bool is_our_gguf(const GgufFile& file) {
   const GgufValue* architecture = file.find(gguf::kArchitecture);

@@ -17,6 +17,9 @@ struct ModelFiles;
 
 bool is_gguf_name(const std::string& name);
 
+// Whether a file of this name is one of the published set.
+bool is_published_name(const std::string& name);
+
 // Whether a read file is a model of ours.
 bool is_our_gguf(const GgufFile& file);
 

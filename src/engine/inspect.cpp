@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/fail.h"
+#include "engine/gguf_model.h"
 #include "engine/loader.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -143,7 +144,7 @@ FileReport inspect_model(const std::string& path) {
   report.layout = checkpoint->layout();
   report.warnings = checkpoint->warnings();
   describe_spec(report, checkpoint->spec());
-  for (const std::string& file : files.weights) list_tensors(report, read_safetensors(file));
+  for (const std::string& file : files.weights) list_tensors(report, read_weight_file(file));
   if (!files.tokenizer.empty()) {
     (void)load_tokenizer(files);
   } else if (checkpoint->spec().has_language_model) {
@@ -172,6 +173,18 @@ FileReport inspect_safetensors(const std::string& path) {
   return report;
 }
 
+// A model of ours is checked whole, and so is the published set through any of its files; any other GGUF file is only listed.
+FileReport inspect_gguf(const std::string& path) {
+  const GgufFile file = read_gguf(path);
+  if (is_our_gguf(file) || is_published_name(fs::path(path).filename().string())) return inspect_model(path);
+  FileReport report;
+  report.kind = "gguf";
+  for (const auto& [key, value] : file.metadata) report.spec.emplace_back(key, value.describe());
+  list_tensors(report, file.tensors);
+  for (const TensorInfo& tensor : file.tensors) report.n_parameters += static_cast<uint64_t>(tensor.n_elements());
+  return report;
+}
+
 FileReport inspect_config(const std::string& path) {
   FileReport report;
   report.kind = "config";
@@ -186,6 +199,7 @@ FileReport inspect(const std::string& path) {
   std::error_code error;
   if (!fs::is_regular_file(given, error)) return inspect_model(path);
   if (given.extension() == ".safetensors") return inspect_safetensors(path);
+  if (is_gguf_name(path) || has_gguf_magic(path)) return inspect_gguf(path);
   const std::string name = given.filename().string();
   const bool is_part_of_model = name == "tokenizer.json" || name == "generation_config.json" ||
                                 name.find(".safetensors.index.json") != std::string::npos;
