@@ -91,6 +91,7 @@ int show_plan(const ConvertOptions& options, const GgufPlan& plan) {
 }
 
 int run_convert(ConvertOptions& options) {
+  check_usage([&] { options.gguf.validate(); });
   const std::string model = model_or_bundled(options.model);
   if (options.dry_run) return show_plan(options, plan_gguf_conversion(model, options.gguf));
   const HoldSignals hold;

@@ -147,7 +147,7 @@ void add_engine_flags(CLI::App& app, EngineOptions& options) {
       ->group(group)
       ->capture_default_str();
   app.add_option("--quantize", options.quantize,
-                 "q8_0, q6_K, q5_K, q4_K or q4_0; or by part: backbone=q8_0,depth=q6_K (default: off)")
+                 "q8_0, q6_K, q5_K, q4_K, q4_0, iq4_nl; or by part: backbone=q8_0,depth=q6_K (default: off)")
       ->type_name("TYPES")
       ->group(group);
   add_codec_dtype_flag(app, options);

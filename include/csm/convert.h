@@ -45,6 +45,8 @@ struct GgufConvertOptions {
   int n_threads = 0;  // 0 = physical cores
   std::string name;   // of the model, for people; empty: the directory's
   std::function<bool(const ConvertProgress&)> on_progress;  // false stops with kCancelled; may be empty
+
+  void validate() const;  // Errors: kInvalidArgument
 };
 
 struct ConvertedTensor {

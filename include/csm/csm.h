@@ -36,8 +36,10 @@
 
 #include <csm/audio.h>
 #include <csm/bench.h>
+#include <csm/convert.h>
 #include <csm/engine.h>
 #include <csm/error.h>
+#include <csm/hub.h>
 #include <csm/inspect.h>
 #include <csm/speech.h>
 #include <csm/tensors.h>

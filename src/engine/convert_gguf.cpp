@@ -33,17 +33,14 @@ struct Job {
 };
 
 Job prepare(const std::string& model, const GgufConvertOptions& options) {
-  if (options.n_threads < 0 || options.n_threads > kMaxThreads) {
-    fail(ErrorCode::kInvalidArgument, "threads is {}; expected 0 (physical cores) to {}", options.n_threads, kMaxThreads);
-  }
-  const GgufTypes types = parse_gguf_types(options.type);
+  options.validate();
   Job job;
   job.files = find_model_files(model);
   // Values are checked while they are converted, so that they are read once.
   job.checkpoint = load_checkpoint(job.files, WeightCheck::kShapesOnly);
   if (!job.files.tokenizer.empty()) (void)load_tokenizer(job.files);
   job.texts = read_model_texts(job.files);
-  job.plan = plan_gguf(*job.checkpoint, types);
+  job.plan = plan_gguf(*job.checkpoint, parse_gguf_types(options.type));
   return job;
 }
 
@@ -149,6 +146,13 @@ void check_space(const std::string& path, uint64_t n_bytes) {
 }
 
 }  // namespace
+
+void GgufConvertOptions::validate() const {
+  if (n_threads < 0 || n_threads > kMaxThreads) {
+    fail(ErrorCode::kInvalidArgument, "threads is {}; expected 0 (physical cores) to {}", n_threads, kMaxThreads);
+  }
+  (void)parse_gguf_types(type);
+}
 
 GgufPlan plan_gguf_conversion(const std::string& model, const GgufConvertOptions& options) {
   const Job job = prepare(model, options);

@@ -447,7 +447,8 @@ GgufFile read_gguf_bytes(std::span<const std::byte> bytes, std::shared_ptr<const
 
 bool has_gguf_magic(const std::string& path) {
   try {
-    const auto bytes = MappedFile::open(path)->bytes();
+    const auto file = MappedFile::open(path);
+    const auto bytes = file->bytes();
     return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
   } catch (const Error&) {
     return false;

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "backends/ggml/graph.h"
+#include "backends/ggml/rows.h"
 #include "backends/ggml/weights.h"
 #include "csm/error.h"
 
@@ -140,6 +141,90 @@ TEST(WeightStore, ErrorsOfASourceComeThrough) {
     return [](int64_t, int64_t, float*) { throw Error(ErrorCode::kInvalidData, "broken source"); };
   });
   EXPECT_THROW(store.load(), Error);
+}
+
+// A matrix as a file of that type holds it.
+struct StoredBlocks {
+  StoredBlocks(const Matrix& matrix, DType stored) : type(stored), n_rows(matrix.n_rows), n(matrix.n) {
+    blocks.resize(bytes_of_row(type, n_rows * n));
+    write_rows(type, matrix.values.data(), blocks.data(), n_rows, n);
+  }
+  TensorInfo info() const {
+    return {"stored.weight", type, {n_rows, n}, [this] { return TensorBytes{blocks, nullptr}; }};
+  }
+  DType type;
+  int64_t n_rows, n;
+  std::vector<std::byte> blocks;
+};
+
+struct StoredCase {
+  DType stored;
+  WeightType type;
+};
+
+class StoredTypes : public ::testing::TestWithParam<StoredCase> {};
+
+// Whether the blocks were in the file or are made at load, and whether the device repacks them: the same product, bit for bit.
+TEST_P(StoredTypes, GiveWhatQuantisingAtLoadGives) {
+  const Matrix matrix(40, 512, 6);
+  const Matrix inputs(3, 512, 7);
+  const StoredBlocks stored(matrix, GetParam().stored);
+  const auto device = Device::open("cpu", 2);
+  for (const bool repack : {true, false}) {
+    WeightStore store(device, repack);
+    const ggml_type type = weight_type(GetParam().type, DType::kF32);
+    ggml_tensor* made = store.matrix(matrix.info(), type);
+    ggml_tensor* read = store.matrix(stored.info(), weight_type(WeightType::kAsStored, stored.type));
+    store.load();
+    EXPECT_EQ(made->type, read->type);
+    EXPECT_EQ(product(device, made, inputs.values), product(device, read, inputs.values)) << "repack " << repack;
+    if (!repack) EXPECT_EQ(read->data, stored.blocks.data()) << "mapped, not copied";
+  }
+}
+
+TEST_P(StoredTypes, AreReadAsFloats) {
+  const Matrix matrix(2, 256, 8);
+  const StoredBlocks stored(matrix, GetParam().stored);
+  std::vector<float> values(matrix.values.size());
+  read_f32(stored.type, stored.blocks.data(), values.size(), values.data());
+  EXPECT_LE(relative_error(values, matrix.values), 0.12);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StoredTypes,
+                         ::testing::Values(StoredCase{DType::kQ8_0, WeightType::kQ8_0}, StoredCase{DType::kQ6_K, WeightType::kQ6_K},
+                                           StoredCase{DType::kQ5_K, WeightType::kQ5_K}, StoredCase{DType::kQ4_K, WeightType::kQ4_K},
+                                           StoredCase{DType::kQ4_0, WeightType::kQ4_0},
+                                           StoredCase{DType::kIQ4_NL, WeightType::kIQ4_NL}));
+
+TEST(WeightStore, StoredBlocksNeverChangeTheirType) {
+  const StoredBlocks stored(Matrix(8, 256, 9), DType::kQ8_0);
+  WeightStore store(Device::open("cpu", 1));
+  for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0}) {
+    try {
+      store.matrix(stored.info(), type);
+      FAIL() << "quantised weights became another type";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find("Q8_0"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(WeightStore, PaddingIsRowsOfZeros) {
+  const Matrix matrix(5, 64, 10);
+  const StoredBlocks stored(matrix, DType::kQ8_0);
+  const auto device = Device::open("cpu", 1);
+  WeightStore store(device);
+  ggml_tensor* floats = store.padded_matrix(matrix.info(), GGML_TYPE_F32, 8);
+  ggml_tensor* blocks = store.padded_matrix(stored.info(), GGML_TYPE_Q8_0, 8);
+  store.load();
+  const Matrix input(1, 64, 11);
+  for (ggml_tensor* weight : {floats, blocks}) {
+    const std::vector<float> out = product(device, weight, input.values);
+    ASSERT_EQ(out.size(), 8u);
+    EXPECT_NE(out[4], 0.0f);
+    EXPECT_EQ(std::vector<float>(out.begin() + 5, out.end()), std::vector<float>(3, 0.0f));
+  }
 }
 
 TEST(Device, UnknownNamesAndThreadsAreRefused) {

@@ -90,6 +90,9 @@ TEST(Gguf, MalformedFilesAreJudgedAsTheManifestSays) {
 TEST(Gguf, ReadsTheUnitFile) {
   const GgufFile file = read_gguf(kMalformed + "gguf/ok_unit.gguf");
   EXPECT_EQ(file.version, 3u);
+  EXPECT_TRUE(has_gguf_magic(file.where));
+  EXPECT_FALSE(has_gguf_magic(kMalformed + "manifest.json") || has_gguf_magic(kMalformed + "gguf/magic.gguf"));
+  EXPECT_FALSE(has_gguf_magic(kMalformed) || has_gguf_magic(kMalformed + "none"));
   EXPECT_EQ(file.text("general.architecture"), "csm");
   EXPECT_EQ(file.integer("csm.block_count", 0, 100), 2);
   EXPECT_EQ(file.find("tokenizer.ggml.tokens")->strings(), (std::vector<std::string_view>{"a", "bc", "def"}));
