@@ -49,7 +49,8 @@ Json to_json(const HubOptions& hub, const std::vector<CachedModel>& models) {
 }
 
 std::string to_text(const HubOptions& hub, const std::vector<CachedModel>& models) {
-  if (models.empty()) return fmt::format("no models in '{}'; csm pull NAME fetches one", printable(hub.cache_directory));
+  if (models.empty())
+    return fmt::format("no models in '{}'; csm pull NAME fetches one", printable(hub.cache_directory));
   size_t width = 0;
   uint64_t total = 0;
   for (const CachedModel& model : models) {

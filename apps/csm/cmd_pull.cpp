@@ -37,14 +37,10 @@ std::string known_names() {
 }
 
 Json to_json(const PulledModel& model) {
-  return {{"model", model.repo},
-          {"revision", model.revision},
-          {"commit", model.commit},
-          {"path", model.path},
-          {"files", model.files},
-          {"companions", model.companions},
-          {"bytes", model.bytes},
-          {"fetched_bytes", model.fetched_bytes}};
+  return {{"model", model.repo},    {"revision", model.revision},
+          {"commit", model.commit}, {"path", model.path},
+          {"files", model.files},   {"companions", model.companions},
+          {"bytes", model.bytes},   {"fetched_bytes", model.fetched_bytes}};
 }
 
 int run_pull(const PullOptions& options) {

@@ -55,8 +55,9 @@ HubName need_hub_name(const std::string& text) {
     names.push_back(known.repo);
   }
   const auto near = nearest(text, names);
-  throw UsageError(fmt::format("'{}' is not the name of a model: expected owner/name, owner/name@revision or a short name{}",
-                               text, near ? "; did you mean '" + *near + "'?" : ""));
+  throw UsageError(
+      fmt::format("'{}' is not the name of a model: expected owner/name, owner/name@revision or a short name{}", text,
+                  near ? "; did you mean '" + *near + "'?" : ""));
 }
 
 std::string locate_model(const std::string& path_or_name) {
@@ -73,8 +74,8 @@ std::string locate_model(const std::string& path_or_name) {
     return path;
   } catch (const Error& failure) {
     if (failure.code() != ErrorCode::kNotFound) throw;
-    throw Error(failure.code(), fmt::format("no file or directory '{}', and as a name on the hub: {}", path_or_name,
-                                            failure.what()));
+    throw Error(failure.code(),
+                fmt::format("no file or directory '{}', and as a name on the hub: {}", path_or_name, failure.what()));
   }
 }
 

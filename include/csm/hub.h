@@ -1,9 +1,9 @@
 // Models by name: "owner/name" on the Hugging Face Hub, kept in the hub's own cache on this machine.
 //
-// The cache is the one that Python's huggingface_hub keeps (models--owner--name with refs, blobs and snapshots): files that
-// one of the two has fetched are found by the other. Only the files that csm reads are fetched, each is verified, and a
-// broken download goes on where it stopped. Functions keep no state and may be called from any thread; several processes
-// may use one cache at the same time.
+// The cache is the one that Python's huggingface_hub keeps (models--owner--name with refs, blobs and snapshots): files
+// that one of the two has fetched are found by the other. Only the files that csm reads are fetched, each is verified,
+// and a broken download goes on where it stopped. Functions keep no state and may be called from any thread; several
+// processes may use one cache at the same time.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ struct HubOptions {
   // Errors: kInvalidArgument.
   void validate() const;
 
-  // HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE and the others that huggingface_hub reads;
-  // XDG_CACHE_HOME for both directories. Errors: kInvalidArgument, kIo.
+  // HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE and the others that huggingface_hub
+  // reads; XDG_CACHE_HOME for both directories. Errors: kInvalidArgument, kIo.
   static HubOptions from_environment();
 };
 
@@ -82,8 +82,8 @@ struct PulledModel {
 };
 
 // Brings the newest state of a model into the cache. Errors: kNotFound (no such model, revision or file; gated without
-// access; offline and not there), kIo (network, disk), kInvalidData (what came is not what was announced), kResourceLimit
-// (disk too small), kUnsupported (no weights in a form that csm reads), kCancelled.
+// access; offline and not there), kIo (network, disk), kInvalidData (what came is not what was announced),
+// kResourceLimit (disk too small), kUnsupported (no weights in a form that csm reads), kCancelled.
 PulledModel pull_model(const HubName& name, const HubOptions& options, const HubProgressCallback& on_progress);
 
 // The path of a model: what is whole in the cache is taken as it is, without a connection; else pull_model.

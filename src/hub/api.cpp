@@ -93,12 +93,15 @@ std::string token_advice(const HubOptions& options) {
          options.endpoint, repo, token_advice(options));
   }
   if (gated) {
-    fail(ErrorCode::kNotFound, "model '{}' is gated and the token has no access to it: open {}/{} and ask for access; "
-         "the token is that of HF_TOKEN or of the file '{}'", repo, options.endpoint, repo, options.token_path);
+    fail(ErrorCode::kNotFound,
+         "model '{}' is gated and the token has no access to it: open {}/{} and ask for access; "
+         "the token is that of HF_TOKEN or of the file '{}'",
+         repo, options.endpoint, repo, options.token_path);
   }
   if (answer.header("x-error-code") == "RepoNotFound") fail_unknown_model(options, repo);
   if (answer.status == 401 && !options.token.empty()) {
-    fail(ErrorCode::kNotFound, "{} does not accept the token (status 401): {}", options.endpoint, token_advice(options));
+    fail(ErrorCode::kNotFound, "{} does not accept the token (status 401): {}", options.endpoint,
+         token_advice(options));
   }
   if (answer.status == 401) fail_unknown_model(options, repo);
   fail(ErrorCode::kNotFound, "{} refuses access to model '{}' (status {}): open {}/{}, and {}", options.endpoint, repo,
@@ -185,8 +188,9 @@ void fail_refused(HttpClient& client, const HttpAnswer& answer, const HubName& n
   const std::string what = name.file.empty() ? fmt::format("model '{}'", name.repo)
                                              : fmt::format("'{}' of model '{}'", name.file, name.repo);
   if (answer.status == 0) {
-    fail(ErrorCode::kIo, "cannot fetch {} from {}: {}; check the connection (HF_HUB_OFFLINE=1 uses what is in the cache)",
-         what, options.endpoint, answer.failure);
+    fail(ErrorCode::kIo,
+         "cannot fetch {} from {}: {}; check the connection (HF_HUB_OFFLINE=1 uses what is in the cache)", what,
+         options.endpoint, answer.failure);
   }
   const std::string code = answer.header("x-error-code");
   if (answer.status == 401 || answer.status == 403) fail_forbidden(options, answer, name.repo);

@@ -1,7 +1,7 @@
 // The hub's HTTP interface: which files a commit holds, what a file's name and size are; and what its refusals mean.
 //
-// Place in the flow: names -> HttpClient -> (here) -> checked values for pull and file_fetch. Whatever a server sends ends in
-// checked values or csm::Error. Stateless; any thread with a client of its own.
+// Place in the flow: names -> HttpClient -> (here) -> checked values for pull and file_fetch. Whatever a server sends
+// ends in checked values or csm::Error. Stateless; any thread with a client of its own.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ struct RepoInfo {
   const RepoFile* find(std::string_view name) const;  // nullptr when there is none
 };
 
-// The answer of api/models/NAME/revision/REVISION?blobs=true. `where` opens every message. Errors: kInvalidData, also for
-// file names that would leave the repository.
+// The answer of api/models/NAME/revision/REVISION?blobs=true. `where` opens every message. Errors: kInvalidData, also
+// for file names that would leave the repository.
 RepoInfo parse_repo_info(std::string_view body, const std::string& where);
 
 // Errors: those of fail_refused.
@@ -49,8 +49,8 @@ FileMetadata parse_file_metadata(const HttpAnswer& answer, const std::string& wh
 FileMetadata fetch_file_metadata(HttpClient& client, const std::string& repo, const std::string& commit,
                                  const std::string& file);
 
-// Turns an answer that is not a success into one line that says what to do. `file` may be empty. Errors: kNotFound (401, 403,
-// 404), kIo (network, 429, 5xx), kCancelled.
+// Turns an answer that is not a success into one line that says what to do. `file` may be empty. Errors: kNotFound
+// (401, 403, 404), kIo (network, 429, 5xx), kCancelled.
 [[noreturn]] void fail_refused(HttpClient& client, const HttpAnswer& answer, const HubName& name);
 
 }  // namespace csm

@@ -6,8 +6,8 @@
 //   models--owner--name/.no_exist/COMMIT/FILE        empty: known not to be in that commit
 //   .locks/models--owner--name/ETAG.lock             flock: one process fetches a blob
 //
-// Place in the flow: file_fetch, pull and the list of models stand on it. Holds only a path; any thread and process. All
-// names are checked by the callers (names.h).
+// Place in the flow: file_fetch, pull and the list of models stand on it. Holds only a path; any thread and process.
+// All names are checked by the callers (names.h).
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,8 @@ class FileLock {
  public:
   enum class Wait { kUntilFree, kNot };
 
-  // With Wait::kNot an object that is not held() may come back. Errors: kIo (also after an hour of waiting), kCancelled.
+  // With Wait::kNot an object that is not held() may come back. Errors: kIo (also after an hour of waiting),
+  // kCancelled.
   FileLock(const std::string& path, Wait wait, const CancelToken& cancel);
   ~FileLock();
   FileLock(const FileLock&) = delete;

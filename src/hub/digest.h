@@ -17,8 +17,8 @@ struct FileDigests {
 
 enum class DigestKind { kSha256, kSha1 };
 
-// Reads the file once and computes the digests of the kind; the others stay empty. on_bytes (may be empty) is called with
-// each piece's size and may throw to stop. Errors: kIo.
+// Reads the file once and computes the digests of the kind; the others stay empty. on_bytes (may be empty) is called
+// with each piece's size and may throw to stop. Errors: kIo.
 FileDigests digest_file(const std::string& path, DigestKind kind, const std::function<void(uint64_t)>& on_bytes);
 
 }  // namespace csm

@@ -1,7 +1,7 @@
 // Jobs that need the hub, done by a few threads while the caller's thread reports progress and may stop them.
 //
-// Place in the flow: pull makes jobs, file_fetch does most of them. Owned by one pull; its functions are called from that
-// pull's thread only.
+// Place in the flow: pull makes jobs, file_fetch does most of them. Owned by one pull; its functions are called from
+// that pull's thread only.
 #pragma once
 
 #include <csm/hub.h>
@@ -21,8 +21,8 @@ class FetchJobs {
   FetchJobs(const HubOptions& options, std::string repo, HubProgressCallback on_progress)
       : options_(options), repo_(std::move(repo)), on_progress_(std::move(on_progress)) {}
 
-  // Returns when all are done. The first error stops the others and is thrown. Errors: those of the jobs; kCancelled when
-  // on_progress returned false.
+  // Returns when all are done. The first error stops the others and is thrown. Errors: those of the jobs; kCancelled
+  // when on_progress returned false.
   void run(const std::vector<Job>& jobs);
   void run(const Job& job) { run(std::vector<Job>{job}); }
 

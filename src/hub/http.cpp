@@ -223,7 +223,7 @@ HttpAnswer HttpClient::send(const HttpRequest& request) {
   std::map<std::string, std::string> about_the_file;  // the hub's own headers come with its redirects
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
     HttpAnswer answer = perform(request, url);
-    for (const char* name : {"x-repo-commit", "x-linked-etag", "x-linked-size"}) {
+    for (const char* name : {"x-repo-commit", "x-linked-etag", "x-linked-size", "etag"}) {
       const std::string value = answer.header(name);
       if (!value.empty() && url_origin(url) == origin_) about_the_file.emplace(name, value);
     }

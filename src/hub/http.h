@@ -39,8 +39,8 @@ struct HttpRequest {
   std::string url;
   uint64_t range_from = 0;  // asks for the bytes from here on
   uint64_t max_body_bytes = 1 << 20;
-  // Takes the body of an answer with status 2xx as it arrives; what it throws comes out of send(). No limit on size or time
-  // but that the bytes keep coming.
+  // Takes the body of an answer with status 2xx as it arrives; what it throws comes out of send(). No limit on size or
+  // time but that the bytes keep coming.
   std::function<void(const HttpAnswer& head, std::string_view bytes)> sink;
 };
 

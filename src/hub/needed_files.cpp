@@ -98,8 +98,9 @@ void choose_weights(const Names& names, const std::string& where, NeededFiles& n
     return;
   }
   Names models = at_top(names, ".safetensors");
-  const Names codecs(std::stable_partition(models.begin(), models.end(), [](const auto& n) { return !is_codec_file(n); }),
-                     models.end());
+  const Names codecs(
+      std::stable_partition(models.begin(), models.end(), [](const auto& n) { return !is_codec_file(n); }),
+      models.end());
   models.resize(models.size() - codecs.size());
   if (models.empty()) models = at_top(names, ".gguf");
   if (!models.empty() && ends_with(lower(models.front()), ".gguf")) {
@@ -110,8 +111,8 @@ void choose_weights(const Names& names, const std::string& where, NeededFiles& n
   if (models.empty()) models = at_top(names, ".pth");
   if (models.empty()) models = codecs;
   if (models.empty()) {
-    fail(ErrorCode::kUnsupported, "model '{}' holds no weights that csm reads (safetensors, GGUF or .pt), only {}", where,
-         names.empty() ? "nothing" : listed(names));
+    fail(ErrorCode::kUnsupported, "model '{}' holds no weights that csm reads (safetensors, GGUF or .pt), only {}",
+         where, names.empty() ? "nothing" : listed(names));
   }
   if (models.size() > 1) {
     fail(ErrorCode::kInvalidArgument, "model '{}' holds several sets of weights ({}); name one: {}/{}", where,

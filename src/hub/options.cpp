@@ -74,7 +74,8 @@ void check_range(const char* name, int value, int min, int max) {
 }  // namespace
 
 void HubOptions::validate() const {
-  if (cache_directory.empty()) fail(ErrorCode::kInvalidArgument, "the hub's cache directory has no name; set HF_HUB_CACHE");
+  if (cache_directory.empty())
+    fail(ErrorCode::kInvalidArgument, "the hub's cache directory has no name; set HF_HUB_CACHE");
   const bool is_url = endpoint.compare(0, 8, "https://") == 0 || endpoint.compare(0, 7, "http://") == 0;
   const bool plain = std::none_of(endpoint.begin(), endpoint.end(), [](char c) {
     return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F || c == '@' || c == '?' || c == '#';
@@ -83,9 +84,10 @@ void HubOptions::validate() const {
     fail(ErrorCode::kInvalidArgument, "HF_ENDPOINT is '{}'; expected a URL like https://huggingface.co", endpoint);
   }
   // A line break in a header would begin another header.
-  if (std::any_of(token.begin(), token.end(), [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; })) {
-    fail(ErrorCode::kInvalidArgument, "the token for the hub holds spaces or control characters; check HF_TOKEN and '{}'",
-         token_path);
+  if (std::any_of(token.begin(), token.end(),
+                  [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; })) {
+    fail(ErrorCode::kInvalidArgument,
+         "the token for the hub holds spaces or control characters; check HF_TOKEN and '{}'", token_path);
   }
   check_range("n_parallel", n_parallel, 1, 16);
   check_range("n_attempts", n_attempts, 1, 100);

@@ -84,9 +84,10 @@ class Pull {
     if (missing == 0 || ::statvfs(cache_.directory().c_str(), &disk) != 0) return;
     const uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
     if (missing + kSpareBytes <= free) return;
-    fail(ErrorCode::kResourceLimit,
-         "model '{}' needs {:.1f} MB more, and '{}' has {:.1f} MB free; make room, or set HF_HUB_CACHE to a larger disk",
-         repo(), static_cast<double>(missing) / 1e6, cache_.directory(), static_cast<double>(free) / 1e6);
+    fail(
+        ErrorCode::kResourceLimit,
+        "model '{}' needs {:.1f} MB more, and '{}' has {:.1f} MB free; make room, or set HF_HUB_CACHE to a larger disk",
+        repo(), static_cast<double>(missing) / 1e6, cache_.directory(), static_cast<double>(free) / 1e6);
   }
 
   std::vector<CompanionFile> fetch_codec() {
@@ -206,8 +207,10 @@ std::string resolve_model(const HubName& name, const HubOptions& options, const 
   const auto path = path_in_cache(cache, options, cached, missing);
   if (path && (options.offline || cached.complete_list)) return *path;
   if (options.offline) {
-    fail(ErrorCode::kNotFound, "model '{}' is not whole in the cache '{}' ({}), and HF_HUB_OFFLINE forbids to fetch it; "
-         "unset that, or run: csm pull {}", name.text(), options.cache_directory, missing, name.text());
+    fail(ErrorCode::kNotFound,
+         "model '{}' is not whole in the cache '{}' ({}), and HF_HUB_OFFLINE forbids to fetch it; "
+         "unset that, or run: csm pull {}",
+         name.text(), options.cache_directory, missing, name.text());
   }
   try {
     return pull_model(name, options, on_progress).path;

@@ -1,8 +1,8 @@
-// A model that is on this machine: which files of its snapshot make it up, what it lacks, and the directory that the engine
-// opens.
+// A model that is on this machine: which files of its snapshot make it up, what it lacks, and the directory that the
+// engine opens.
 //
-// Place in the flow: cache -> (here) -> a path for the engine; pull uses it to see what is missing. Reads the disk only, never
-// the network. Any thread.
+// Place in the flow: cache -> (here) -> a path for the engine; pull uses it to see what is missing. Reads the disk
+// only, never the network. Any thread.
 #pragma once
 
 #include <csm/hub.h>

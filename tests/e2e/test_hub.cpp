@@ -18,8 +18,12 @@ class HubProgramTest : public HubTest {
 
   Surroundings surroundings(const std::vector<std::string>& more = {}) const {
     Surroundings with;
-    with.environment = {"HF_ENDPOINT=" + endpoint(), "HF_HUB_CACHE=" + cache(), "HF_HOME=" + path("home"),
-                        "XDG_CACHE_HOME=" + path("xdg"), "HF_TOKEN=", "HF_HUB_OFFLINE=0"};
+    with.environment = {"HF_ENDPOINT=" + endpoint(),
+                        "HF_HUB_CACHE=" + cache(),
+                        "HF_HOME=" + path("home"),
+                        "XDG_CACHE_HOME=" + path("xdg"),
+                        "HF_TOKEN=",
+                        "HF_HUB_OFFLINE=0"};
     with.environment.insert(with.environment.end(), more.begin(), more.end());
     return with;
   }
@@ -108,6 +112,15 @@ TEST_F(HubProgramTest, ModelsAreListedAndRemoved) {
   EXPECT_EQ(removed.code, 0) << removed.err;
   EXPECT_NE(removed.err.find("removed tiny/nano"), std::string::npos) << removed.err;
   EXPECT_TRUE(fails_with(csm({"models", "rm", "tiny/nano"}), 1, "not in the cache"));
+}
+
+TEST_F(HubProgramTest, FullDiskIsOneLineAndTheNextRunGoesOn) {
+  publish("tiny/large", "ckpt/csm-tiny-f/hf-f32");
+  Surroundings full = surroundings();
+  full.max_file_bytes = 200'000;
+  EXPECT_TRUE(fails_with(run({"pull", "tiny/large"}, full), 1, "make room"));
+  const nlohmann::json report = csm({"pull", "tiny/large", "--json"}).json();
+  EXPECT_EQ(report.at("fetched_bytes").get<int>(), report.at("bytes").get<int>() - 200'000 - 3848 - 295 - 15701);
 }
 
 TEST_F(HubProgramTest, InterruptLeavesWhatTheNextRunGoesOnWith) {

@@ -1,5 +1,5 @@
-// Any bytes as the hub's list of files, as the headers of a file, or as a name from the command line: what comes out can be
-// put into paths and URLs, or it ends in csm::Error.
+// Any bytes as the hub's list of files, as the headers of a file, or as a name from the command line: what comes out
+// can be put into paths and URLs, or it ends in csm::Error.
 #include <csm/error.h>
 #include <csm/hub.h>
 

@@ -24,6 +24,7 @@ class Server {
  public:
   Server() : root_(fs::temp_directory_path() / ("csm_hub_" + std::to_string(::getpid()))) {
     fs::create_directories(root_);
+    ::setenv("no_proxy", "127.0.0.1", 1);  // for us and for the programs we start
     int to_server[2];
     int from_server[2];
     if (::pipe2(to_server, O_CLOEXEC) != 0 || ::pipe2(from_server, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");

@@ -1,7 +1,7 @@
 // A hub on this machine and a cache of its own for each test.
 //
-// Place in the flow: the tests of this folder stand on it. One server process serves all tests of the program; it ends when
-// the program does.
+// Place in the flow: the tests of this folder stand on it. One server process serves all tests of the program; it ends
+// when the program does.
 #pragma once
 
 #include <csm/hub.h>
@@ -22,7 +22,8 @@ class HubTest : public ::testing::Test {
   HubOptions options() const;
 
   // Copies files of a golden checkpoint ("ckpt/nano") into a model of the hub; all of them when none are named.
-  void publish(const std::string& repo, const std::string& checkpoint, const std::vector<std::string>& files = {}) const;
+  void publish(const std::string& repo, const std::string& checkpoint,
+               const std::vector<std::string>& files = {}) const;
   void publish_file(const std::string& repo, const std::string& name, const std::string& bytes) const;
   void set_model(const std::string& repo, const nlohmann::json& settings) const;  // gated, private, token
   void set_rules(const nlohmann::json& rules) const;

@@ -80,9 +80,10 @@ def main():
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         endpoint = f"http://127.0.0.1:{json.loads(server.stdout.readline())['hub']}"
         rules = [{"match": "GET cdn", "piece": 1 << 18, "delay": 0.01}]
-        urllib.request.urlopen(urllib.request.Request(endpoint + "/_rules", data=json.dumps(rules).encode()))
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct.open(urllib.request.Request(endpoint + "/_rules", data=json.dumps(rules).encode()))
         environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "0",
-                       "XDG_CACHE_HOME": str(scratch / "xdg"), "HF_TOKEN": "hf_test"}
+                       "XDG_CACHE_HOME": str(scratch / "xdg"), "HF_TOKEN": "hf_test", "no_proxy": "127.0.0.1"}
         command = [options.csm, "pull", REPO, "--quiet"]
 
         def pull():

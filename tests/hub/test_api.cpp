@@ -16,12 +16,14 @@ std::string info_with(const std::string& siblings) {
 TEST(HubApi, FilesWithSizesAndHashes) {
   const std::string sha256(64, 'a');
   const std::string blob(40, 'b');
-  const RepoInfo info = parse_repo_info(
-      info_with(R"([{"rfilename": "config.json", "size": 12, "blobId": ")" + blob + R"("},
-                    {"rfilename": "m.safetensors", "size": 9, "blobId": ")" + blob + R"(",
-                     "lfs": {"sha256": ")" + sha256 + R"(", "size": 1000, "pointerSize": 9}},
+  const RepoInfo info =
+      parse_repo_info(info_with(R"([{"rfilename": "config.json", "size": 12, "blobId": ")" + blob + R"("},
+                    {"rfilename": "m.safetensors", "size": 9, "blobId": ")" +
+                                blob + R"(",
+                     "lfs": {"sha256": ")" +
+                                sha256 + R"(", "size": 1000, "pointerSize": 9}},
                     {"rfilename": "sub/x"}])"),
-      "api");
+                      "api");
   EXPECT_EQ(info.commit, kCommit);
   ASSERT_EQ(info.files.size(), 3u);
   EXPECT_EQ(info.find("config.json")->n_bytes, 12u);
@@ -57,16 +59,21 @@ TEST(HubApi, MetadataOfPlainAndLinkedFiles) {
       parse_file_metadata(answer_with(200, {{"etag", "\"abc\""}, {"content-length", "12"}}), "x");
   EXPECT_EQ(plain.etag, "abc");
   EXPECT_EQ(plain.n_bytes, 12u);
-  const FileMetadata linked = parse_file_metadata(
-      answer_with(302, {{"etag", "\"pointer\""}, {"x-linked-etag", "\"real\""}, {"x-linked-size", "5000000000"},
-                        {"content-length", "9"}}),
-      "x");
+  const FileMetadata linked = parse_file_metadata(answer_with(302, {{"etag", "\"pointer\""},
+                                                                    {"x-linked-etag", "\"real\""},
+                                                                    {"x-linked-size", "5000000000"},
+                                                                    {"content-length", "9"}}),
+                                                  "x");
   EXPECT_EQ(linked.etag, "real");
   EXPECT_EQ(linked.n_bytes, 5'000'000'000u);
   EXPECT_FALSE(parse_file_metadata(answer_with(302, {{"etag", "a"}, {"content-length", "9"}}), "x").n_bytes);
-  for (const auto& headers : std::vector<std::map<std::string, std::string>>{
-           {}, {{"etag", "\"../../x\""}}, {{"etag", "\"\""}}, {{"etag", "a"}, {"content-length", "-1"}},
-           {{"etag", "a"}, {"content-length", "99999999999999999999"}}, {{"etag", "a"}, {"content-length", "1x"}}}) {
+  for (const auto& headers :
+       std::vector<std::map<std::string, std::string>>{{},
+                                                       {{"etag", "\"../../x\""}},
+                                                       {{"etag", "\"\""}},
+                                                       {{"etag", "a"}, {"content-length", "-1"}},
+                                                       {{"etag", "a"}, {"content-length", "99999999999999999999"}},
+                                                       {{"etag", "a"}, {"content-length", "1x"}}}) {
     error_of([&] { parse_file_metadata(answer_with(200, headers), "x"); }, ErrorCode::kInvalidData);
   }
 }
@@ -77,7 +84,8 @@ TEST(HubApi, OriginsAreCompared) {
   EXPECT_NE(url_origin("http://a/"), url_origin("https://a/"));
   EXPECT_NE(url_origin("https://huggingface.co.evil.example/"), url_origin("https://huggingface.co/"));
   EXPECT_NE(url_origin("https://huggingface.co@evil.example/"), url_origin("https://huggingface.co/"));
-  for (const char* bad : {"", "file:///etc/passwd", "ftp://a/", "gopher://a", "nonsense"}) EXPECT_EQ(url_origin(bad), "");
+  for (const char* bad : {"", "file:///etc/passwd", "ftp://a/", "gopher://a", "nonsense"})
+    EXPECT_EQ(url_origin(bad), "");
   EXPECT_EQ(public_url("https://a/b?Signature=secret#x"), "https://a/b");
 }
 

@@ -19,7 +19,8 @@ const std::string kCommit(40, 'c');
 
 class HubCacheTest : public ::testing::Test {
  protected:
-  HubCacheTest() : root_((fs::temp_directory_path() / ("csm_cache_" + std::to_string(::getpid()))).string()), cache_(root_) {
+  HubCacheTest()
+      : root_((fs::temp_directory_path() / ("csm_cache_" + std::to_string(::getpid()))).string()), cache_(root_) {
     fs::create_directories(root_);
   }
   ~HubCacheTest() override { fs::remove_all(root_); }
@@ -72,7 +73,8 @@ TEST_F(HubCacheTest, KnownAbsence) {
 }
 
 TEST_F(HubCacheTest, OtherThingsInTheCacheAreLeftAlone) {
-  for (const char* name : {"models--a--b", "datasets--a--c", "models--broken", "models--..--..", ".locks", "version.txt"}) {
+  for (const char* name :
+       {"models--a--b", "datasets--a--c", "models--broken", "models--..--..", ".locks", "version.txt"}) {
     fs::create_directories(root_ + "/" + name);
   }
   EXPECT_EQ(cache_.list_repos(), std::vector<std::string>{"a/b"});

@@ -24,7 +24,8 @@ class FailureTest : public HubTest {
   // The model is whole and as it was published.
   void expect_whole(const PulledModel& model) const {
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
-      EXPECT_TRUE(read_bytes(model.path + "/" + file) == read_bytes(std::string(CSM_TEST_DATA) + "/" + kCheckpoint + "/" + file))
+      EXPECT_TRUE(read_bytes(model.path + "/" + file) ==
+                  read_bytes(std::string(CSM_TEST_DATA) + "/" + kCheckpoint + "/" + file))
           << file;
     }
   }
@@ -68,8 +69,7 @@ TEST_F(FailureTest, TokenGoesToTheHubAlone) {
 }
 
 TEST_F(FailureTest, UnknownModel) {
-  const std::string what =
-      error_of([&] { pull_model({"sesame/csm1b", "", ""}, options(), {}); }, ErrorCode::kNotFound);
+  const std::string what = error_of([&] { pull_model({"sesame/csm1b", "", ""}, options(), {}); }, ErrorCode::kNotFound);
   EXPECT_NE(what.find("did you mean 'sesame/csm-1b'"), std::string::npos) << what;
 }
 
@@ -84,10 +84,11 @@ TEST_F(FailureTest, WrongTokenIsSaid) {
 }
 
 TEST_F(FailureTest, PassingFailuresAreTriedAgain) {
-  set_rules({{{"match", "/api/models"}, {"status", 500}, {"times", 2}},
-             {{"match", "HEAD hub .*config.json"}, {"status", 502}, {"times", 1}},
-             {{"match", "GET cdn"}, {"status", 503}, {"times", 2}},
-             {{"match", "GET hub .*tokenizer.json"}, {"status", 429}, {"times", 1}, {"headers", {{"Retry-After", "1"}}}}});
+  set_rules(
+      {{{"match", "/api/models"}, {"status", 500}, {"times", 2}},
+       {{"match", "HEAD hub .*config.json"}, {"status", 502}, {"times", 1}},
+       {{"match", "GET cdn"}, {"status", 503}, {"times", 2}},
+       {{"match", "GET hub .*tokenizer.json"}, {"status", 429}, {"times", 1}, {"headers", {{"Retry-After", "1"}}}}});
   const auto begin = std::chrono::steady_clock::now();
   expect_whole(pull());
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << "Retry-After is honoured";
@@ -157,7 +158,8 @@ TEST_F(FailureTest, WrongBytesAreNotKept) {
 
 TEST_F(FailureTest, LeftoverOfAnotherFileIsNoticed) {
   expect_whole(pull());
-  const std::string blob = fs::canonical(cache() + "/models--tiny--nano/snapshots/" + pull().commit + "/model.safetensors");
+  const std::string blob =
+      fs::canonical(cache() + "/models--tiny--nano/snapshots/" + pull().commit + "/model.safetensors");
   fs::rename(blob, blob + ".incomplete");
   {
     std::FILE* file = std::fopen((blob + ".incomplete").c_str(), "r+b");
@@ -177,8 +179,9 @@ TEST_F(FailureTest, SizesThatDisagree) {
 }
 
 TEST_F(FailureTest, RangeThatIsAnother) {
-  set_rules({{{"match", "GET cdn"}, {"cut", 1000}, {"times", 1}},
-             {{"match", "GET cdn"}, {"status", 206}, {"headers", {{"Content-Range", "bytes 5-9/10"}}}, {"body", "abcde"}}});
+  set_rules(
+      {{{"match", "GET cdn"}, {"cut", 1000}, {"times", 1}},
+       {{"match", "GET cdn"}, {"status", 206}, {"headers", {{"Content-Range", "bytes 5-9/10"}}}, {"body", "abcde"}}});
   error_of([&] { pull(); }, ErrorCode::kIo);
   set_rules(Json::array());
   expect_whole(pull());

@@ -41,7 +41,8 @@ TEST_F(ModelsTest, CommitsWithSizesAndState) {
     EXPECT_GT(model.modified_unix, 1'500'000'000);
   }
   fs::remove(fs::canonical(now.path + "/model.safetensors"));
-  for (const CachedModel& model : models()) EXPECT_EQ(model.problem.empty(), model.repo == "tiny/mimi") << model.problem;
+  for (const CachedModel& model : models())
+    EXPECT_EQ(model.problem.empty(), model.repo == "tiny/mimi") << model.problem;
 }
 
 TEST_F(ModelsTest, RemovingOneCommitKeepsWhatOthersShare) {
@@ -60,7 +61,8 @@ TEST_F(ModelsTest, RemovingOneCommitKeepsWhatOthersShare) {
 }
 
 TEST_F(ModelsTest, RemovingAModelRemovesItsViews) {
-  publish("tiny/original", "ckpt/csm-tiny-f/original", {"config.json", "model.safetensors", "tokenizer-csm-tiny-f.safetensors"});
+  publish("tiny/original", "ckpt/csm-tiny-f/original",
+          {"config.json", "model.safetensors", "tokenizer-csm-tiny-f.safetensors"});
   publish("sesame/csm-1b", "ckpt/csm-tiny-f/original", {"tokenizer.json"});
   const PulledModel model = pull("tiny/original");
   ASSERT_EQ(model.companions.size(), 1u);
@@ -69,7 +71,11 @@ TEST_F(ModelsTest, RemovingAModelRemovesItsViews) {
   EXPECT_GT(remove_cached_model({"tiny/original", "", ""}, options()), 0u);
   EXPECT_FALSE(fs::exists(model.path));
   EXPECT_EQ(models().size(), 1u) << "the companion belongs to others as well";
-  const std::string what = error_of([&] { remove_cached_model({"sesame/csm1b", "", ""}, options()); }, ErrorCode::kNotFound);
+  const std::string what = error_of(
+      [&] {
+        remove_cached_model({"sesame/csm1b", "", ""}, options());
+      },
+      ErrorCode::kNotFound);
   EXPECT_NE(what.find("did you mean 'sesame/csm-1b'"), std::string::npos) << what;
 }
 

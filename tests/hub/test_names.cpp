@@ -33,16 +33,18 @@ TEST(HubNames, ShortNamesStandForRepositories) {
 }
 
 TEST(HubNames, PathsAreNotNames) {
-  for (const char* text : {"", "name", "/etc/passwd", "./a/b", "../a", "a/..", "a/../b", "a//b", "/a/b", "a/b/", "~/a",
-                           "a/b@", "a/b@../x", "a/b@-x", "a b/c", "a/b\n", "a--b/c", "a/b/../../c", "a/.b", "a/b@x y",
-                           "a/b@/x", "a/b@x//y", "a/b@.x", "a/b@x/.y", "http://a/b", "a/b?x", "a/b\\c"}) {
+  for (const char* text :
+       {"",     "name",    "/etc/passwd", "./a/b",    "../a",   "a/..",     "a/../b",     "a//b",   "/a/b",
+        "a/b/", "~/a",     "a/b@",        "a/b@../x", "a/b@-x", "a b/c",    "a/b\n",      "a--b/c", "a/b/../../c",
+        "a/.b", "a/b@x y", "a/b@/x",      "a/b@x//y", "a/b@.x", "a/b@x/.y", "http://a/b", "a/b?x",  "a/b\\c"}) {
     EXPECT_FALSE(parse_hub_name(text)) << text;
   }
   EXPECT_FALSE(parse_hub_name(std::string(200, 'a') + "/b"));
 }
 
 TEST(HubNames, FilesStayInTheirRepository) {
-  for (const char* good : {"config.json", "sub/dir/x.bin", ".gitattributes", "a..b", "prompts/read speech.wav", "x:y"}) {
+  for (const char* good :
+       {"config.json", "sub/dir/x.bin", ".gitattributes", "a..b", "prompts/read speech.wav", "x:y"}) {
     EXPECT_TRUE(is_repo_file(good)) << good;
   }
   for (const char* bad : {"", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "a/", "a/./b", "a\\b", "a\nb"}) {

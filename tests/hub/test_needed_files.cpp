@@ -16,16 +16,15 @@ TEST(NeededFiles, OneFormatOfSeveral) {
        "tokenizer_config.json", "transformers-00001-of-00002.safetensors", "transformers-00002-of-00002.safetensors",
        "transformers.safetensors.index.json"},
       "", "sesame/csm-1b");
-  EXPECT_EQ(needed.small, (Names{"config.json", "generation_config.json", "tokenizer.json",
-                                 "transformers.safetensors.index.json"}));
+  EXPECT_EQ(needed.small,
+            (Names{"config.json", "generation_config.json", "tokenizer.json", "transformers.safetensors.index.json"}));
   EXPECT_EQ(needed.index, "transformers.safetensors.index.json");
   EXPECT_TRUE(needed.weights.empty());
   EXPECT_EQ(needed.absent, Names{"tokenizer.model"});
 }
 
 TEST(NeededFiles, OriginalLayoutWithItsCodec) {
-  const NeededFiles needed =
-      choose_files({"config.json", "model.safetensors", "tokenizer-abc.safetensors"}, "", "a/b");
+  const NeededFiles needed = choose_files({"config.json", "model.safetensors", "tokenizer-abc.safetensors"}, "", "a/b");
   EXPECT_EQ(needed.weights, Names{"model.safetensors"});
   EXPECT_EQ(needed.codec, "tokenizer-abc.safetensors");
   EXPECT_EQ(needed.absent, (Names{"generation_config.json", "tokenizer.json", "tokenizer.model"}));
@@ -38,13 +37,17 @@ TEST(NeededFiles, SentencePieceWhereThereIsNoJson) {
 }
 
 TEST(NeededFiles, GgufSetsAndSizes) {
-  EXPECT_EQ(choose_files({"README.md", "kyutai-mimi.gguf", "sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf"}, "", "a/b")
-                .weights,
-            (Names{"sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf", "kyutai-mimi.gguf"}));
+  EXPECT_EQ(
+      choose_files({"README.md", "kyutai-mimi.gguf", "sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf"}, "", "a/b")
+          .weights,
+      (Names{"sesame-csm-backbone.gguf", "sesame-csm-decoder.gguf", "kyutai-mimi.gguf"}));
   EXPECT_EQ(choose_files({"csm-1b-f16.gguf", "csm-1b-q4_k.gguf", "csm-1b-Q8_0.gguf"}, "", "a/b").weights,
             Names{"csm-1b-Q8_0.gguf"});
-  const std::string what =
-      error_of([] { choose_files({"one.gguf", "two.gguf"}, "", "a/b"); }, ErrorCode::kInvalidArgument);
+  const std::string what = error_of(
+      [] {
+        choose_files({"one.gguf", "two.gguf"}, "", "a/b");
+      },
+      ErrorCode::kInvalidArgument);
   EXPECT_NE(what.find("a/b/one.gguf"), std::string::npos) << what;
 }
 
@@ -58,8 +61,11 @@ TEST(NeededFiles, NothingToRead) {
   error_of([] { choose_files({"README.md", "pytorch_model.bin"}, "", "a/b"); }, ErrorCode::kUnsupported);
   error_of([] { choose_files({}, "", "a/b"); }, ErrorCode::kUnsupported);
   error_of([] { choose_files({"model.safetensors"}, "", "a/b"); }, ErrorCode::kUnsupported);
-  error_of([] { choose_files({"config.json", "a.safetensors", "b.safetensors"}, "", "a/b"); },
-           ErrorCode::kInvalidArgument);
+  error_of(
+      [] {
+        choose_files({"config.json", "a.safetensors", "b.safetensors"}, "", "a/b");
+      },
+      ErrorCode::kInvalidArgument);
 }
 
 TEST(NeededFiles, ContentsOfRealWeights) {

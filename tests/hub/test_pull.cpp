@@ -99,8 +99,8 @@ TEST_F(PullTest, CompanionsOfTheOriginalLayout) {
                golden("csm-tiny-f/original/tokenizer-csm-tiny-f.safetensors"));
   const PulledModel model = pull("tiny/original");
   EXPECT_EQ(model.companions,
-            (std::vector<std::string>{
-                "kyutai/moshiko-pytorch-bf16/tokenizer-e351c8d8-checkpoint125.safetensors", "sesame/csm-1b/tokenizer.json"}));
+            (std::vector<std::string>{"kyutai/moshiko-pytorch-bf16/tokenizer-e351c8d8-checkpoint125.safetensors",
+                                      "sesame/csm-1b/tokenizer.json"}));
   EXPECT_EQ(model.path, path("views/tiny--original/") + model.commit);
   EXPECT_TRUE(read_bytes(model.path + "/tokenizer.json") == golden("csm-tiny-f/original/tokenizer.json"));
   EXPECT_EQ(read_bytes(model.path + "/" + codec_companions().front().file),

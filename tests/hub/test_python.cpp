@@ -1,5 +1,5 @@
-// One cache for two: files that Python's huggingface_hub fetched are found here, and the other way round. Runs where that
-// package is installed: for the Python that CMake found, or the one that CSM_HUB_PYTHON names.
+// One cache for two: files that Python's huggingface_hub fetched are found here, and the other way round. Runs where
+// that package is installed: for the Python that CMake found, or the one that CSM_HUB_PYTHON names.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -31,9 +31,9 @@ class PythonTest : public HubTest {
 
   // What the script prints.
   std::string run(const std::string& script, const std::string& environment = "") const {
-    const std::string command = "HF_HUB_CACHE='" + cache() + "' HF_HOME='" + path("home") + "' HF_ENDPOINT='" + endpoint() +
-                                "' HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_TELEMETRY=1 " + environment + " " +
-                                python() + " -c \"" + script + "\"";
+    const std::string command = "HF_HUB_CACHE='" + cache() + "' HF_HOME='" + path("home") + "' HF_ENDPOINT='" +
+                                endpoint() + "' HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_TELEMETRY=1 " +
+                                environment + " " + python() + " -c \"" + script + "\"";
     std::FILE* pipe = ::popen(command.c_str(), "r");
     std::string text;
     for (int c = 0; (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
@@ -69,7 +69,8 @@ TEST_F(PythonTest, ScansOurCacheWithoutComplaint) {
 
 TEST_F(PythonTest, ItsFilesAreFoundHere) {
   const std::string snapshot =
-      run("import huggingface_hub as h; print(h.snapshot_download('tiny/nano', allow_patterns=['*.json', '*.safetensors']))");
+      run("import huggingface_hub as h; print(h.snapshot_download('tiny/nano', allow_patterns=['*.json', "
+          "'*.safetensors']))");
   set_rules(Json::array());
   HubOptions offline = options();
   offline.offline = true;
@@ -92,9 +93,8 @@ TEST_F(PythonTest, HalfADownloadOfPythonsIsCompleted) {
 TEST_F(PythonTest, BothAtOnce) {
   set_rules({{{"match", "GET cdn"}, {"piece", 1000}, {"delay", 0.05}}});
   std::string theirs;
-  std::thread python_thread([&] {
-    theirs = run("import huggingface_hub as h; print(h.hf_hub_download('tiny/nano', 'model.safetensors'))");
-  });
+  std::thread python_thread(
+      [&] { theirs = run("import huggingface_hub as h; print(h.hf_hub_download('tiny/nano', 'model.safetensors'))"); });
   const PulledModel model = pull_model({"tiny/nano", "", ""}, options(), {});
   python_thread.join();
   EXPECT_EQ(theirs, model.path + "/model.safetensors");
