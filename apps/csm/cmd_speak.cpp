@@ -73,8 +73,8 @@ void check_options(const SpeakOptions& options) {
 }
 
 std::string given_text(const SpeakOptions& options) {
-  if (!options.text_file.empty()) return read_text(options.text_file);
-  return *options.text == "-" ? read_text("-") : *options.text;
+  if (!options.text_file.empty()) return read_line_of_speech(options.text_file);
+  return *options.text == "-" ? read_line_of_speech("-") : *options.text;
 }
 
 // The utterance: the text that was given, else the last turn of the conversation where that is still to be spoken.

@@ -16,6 +16,7 @@ constexpr const char* kFooter = R"(Examples:
   csm tokenize --model path/to/model --json "Hello from Sesame."
   csm tokenize --bos-eos - < text.txt
 
+Files and standard input are taken byte for byte, a final line break included.
 JSON holds ids and tokens of the text alone, and ids_bos_eos with the tokens that stand around it in a prompt.)";
 
 struct TokenizeOptions {

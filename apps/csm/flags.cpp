@@ -230,6 +230,11 @@ std::string read_text(const std::string& path) {
   if (std::ferror(file.get()) != 0) {
     throw Error(ErrorCode::kIo, fmt::format("cannot read {}: {}", where, std::strerror(errno)));
   }
+  return text;
+}
+
+std::string read_line_of_speech(const std::string& path) {
+  std::string text = read_text(path);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   if (!text.empty() && text.back() == '\r') text.pop_back();
   return text;

@@ -74,7 +74,9 @@ struct SamplingFlags {
 
 void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
 
-// "-" is standard input. One final line break is dropped. Errors: kNotFound, kIo, kInvalidData (too long).
+// The whole file, byte for byte; "-" is standard input. Errors: kNotFound, kIo, kInvalidData (too long).
 std::string read_text(const std::string& path);
+// The same without the final line break that editors and echo put there: it is not meant to be spoken.
+std::string read_line_of_speech(const std::string& path);
 
 }  // namespace csm::app

@@ -87,7 +87,7 @@ TEST_F(Look, TokenizeEqualsTheGoldenVectors) {
 
 TEST_F(Look, TokenizeReadsStandardInputAndFiles) {
   Surroundings pipe;
-  pipe.input = "Hello there.\n";
+  pipe.input = "Hello there.";
   const Outcome piped = run({"tokenize", "-", "--json", "--model", demo_model()}, pipe);
   const Outcome typed = run({"tokenize", "Hello there.", "--json", "--model", demo_model()});
   const Outcome filed =
@@ -95,6 +95,9 @@ TEST_F(Look, TokenizeReadsStandardInputAndFiles) {
   ASSERT_EQ(piped.code, 0) << piped.err;
   EXPECT_EQ(piped.out, typed.out);
   EXPECT_EQ(filed.out, typed.out);
+  pipe.input = "Hello there.\n";
+  const Outcome with_line_break = run({"tokenize", "-", "--json", "--model", demo_model()}, pipe);
+  EXPECT_EQ(with_line_break.json().at("ids").size(), typed.json().at("ids").size() + 1) << "byte for byte";
   const Outcome ids = run({"tokenize", "Hello there.", "--bos-eos", "--model", demo_model()});
   EXPECT_NE(ids.err.find(std::to_string(typed.json().at("ids_bos_eos").at(0).get<int>()) + " "), std::string::npos);
 }
