@@ -73,6 +73,9 @@ MlxFormat parse_options(const MlxConvertOptions& options) {
     if (!to.is_string()) fail(ErrorCode::kInvalidData, "'{}': '{}' must map to a name", options.names_file, from);
     format.names.emplace_back(from, to.get<std::string>());
   }
+  // Where one beginning is the beginning of another, the longer one comes first.
+  std::stable_sort(format.names.begin(), format.names.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   return format;
 }
 

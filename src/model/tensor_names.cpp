@@ -45,6 +45,8 @@ constexpr Rename kLlamaLayer[] = {
 
 // csm-mlx and mlx-audio: Transformers' names within a layer, the original's row order and whole names, now and then below "model.".
 constexpr std::string_view kMlxPrefix = "model.";
+constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kMlxSides[] = {".scales", ".biases"};  // of a quantised weight
 constexpr Rename kWholeMlx[] = {
     {"backbone.norm.weight", "backbone_model.norm.weight"},
     {"decoder.norm.weight", "depth_decoder.model.norm.weight"},
@@ -178,6 +180,14 @@ bool apply_any_rule(std::string_view source, CanonicalName& result) {
 }  // namespace
 
 CanonicalName canonical_name(std::string_view source) {
+  for (const std::string_view side : kMlxSides) {  // named after the weight that they belong to
+    if (!ends_with(source, side)) continue;
+    const std::string weight = std::string(source.substr(0, source.size() - side.size())) + std::string(kWeight);
+    CanonicalName result = canonical_name(weight);
+    if (result.family != NameFamily::kOriginalLanguageModel) continue;
+    result.name.replace(result.name.size() - kWeight.size(), kWeight.size(), side);
+    return result;
+  }
   CanonicalName result;
   if (source == kEarlyTextTable) {
     result.name = "embed_text_tokens.weight";
