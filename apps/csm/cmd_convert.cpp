@@ -2,6 +2,7 @@
 #include <csm/convert.h>
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "commands.h"
@@ -90,7 +91,17 @@ int show_plan(const ConvertOptions& options, const GgufPlan& plan) {
   return kDone;
 }
 
+// A file without the ending would not be known as a model; a directory was perhaps meant for MLX.
+void check_ending(const std::string& path) {
+  std::error_code error;
+  const bool is_device = std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error) &&
+                         !std::filesystem::is_directory(path, error);
+  if (is_device || std::filesystem::path(path).extension() == ".gguf") return;
+  throw UsageError(fmt::format("'{}' does not end in .gguf; name the file so, or give --to mlx for a directory", path));
+}
+
 int run_convert(ConvertOptions& options) {
+  if (options.to == "gguf") check_ending(options.out);
   check_usage([&] { options.gguf.validate(); });
   const std::string model = model_or_bundled(options.model);
   if (options.dry_run) return show_plan(options, plan_gguf_conversion(model, options.gguf));

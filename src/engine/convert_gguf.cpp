@@ -174,6 +174,7 @@ GgufPlan plan_gguf_conversion(const std::string& model, const GgufConvertOptions
 
 ConvertReport convert_to_gguf(const std::string& model, const std::string& path, const GgufConvertOptions& options) {
   const Job job = prepare(model, options);
+  remove_stale_temporaries(path);
   AtomicFile file(path);  // before the work, so that a bad path is known at once
   check_space(path, make_writer(job, options, unknown_hashes(job)).n_bytes());
   const ConvertReport report =

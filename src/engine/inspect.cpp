@@ -8,6 +8,7 @@
 #include "engine/loader.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "model/gguf_keys.h"
 #include "model/manifest.h"
 #include "model/tensor_names.h"
 
@@ -136,6 +137,15 @@ void list_tensors(FileReport& report, const std::vector<TensorInfo>& tensors) {
   }
 }
 
+// Where a GGUF file of ours came from.
+void add_origin(SpecRows& rows, const std::string& path) {
+  const GgufFile file = read_gguf(path);
+  for (const char* key : {"general.name", "general.license", gguf::kTypes, gguf::kSourceName, gguf::kDate, gguf::kVersion}) {
+    const GgufValue* value = file.find(key);
+    if (value != nullptr && value->text() && !value->text()->empty()) rows.add(std::string("gguf.") + key, value->describe());
+  }
+}
+
 FileReport inspect_model(const std::string& path) {
   const ModelFiles files = find_model_files(path);
   const auto checkpoint = load_checkpoint(files);
@@ -144,6 +154,10 @@ FileReport inspect_model(const std::string& path) {
   report.layout = checkpoint->layout();
   report.warnings = checkpoint->warnings();
   describe_spec(report, checkpoint->spec());
+  if (files.gguf.size() == 1) {
+    SpecRows rows(report.spec);
+    add_origin(rows, files.gguf.front());
+  }
   for (const std::string& file : files.weights) list_tensors(report, read_weight_file(file));
   if (!files.tokenizer.empty()) {
     (void)load_tokenizer(files);

@@ -1,6 +1,7 @@
 #include "io/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 namespace csm {
 namespace {
 
+constexpr size_t kMaxStemBytes = 200;  // a long final name must not make the temporary one exceed the usual limit of 255 bytes
+constexpr size_t kRandomLetters = 6;
 constexpr int kMaxSymlinks = 40;  // as Linux itself follows
 
 std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
@@ -80,13 +83,23 @@ void check_directory(const std::string& path, const std::string& directory) {
   fail(ErrorCode::kIo, "cannot write '{}': '{}' is not a directory", path, directory);
 }
 
+std::string temporary_stem(const std::filesystem::path& target) {
+  return fmt::format(".{}.", target.filename().string().substr(0, kMaxStemBytes));
+}
+
 std::string temporary_name(const std::filesystem::path& target) {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
-  // A long final name must not make the temporary one exceed the usual limit of 255 bytes.
-  std::string name = fmt::format(".{}.", target.filename().string().substr(0, 200));
+  std::string name = temporary_stem(target);
   std::random_device random;
-  for (int i = 0; i < 6; ++i) name += kLetters[random() % kLetters.size()];
+  for (size_t i = 0; i < kRandomLetters; ++i) name += kLetters[random() % kLetters.size()];
   return (target.parent_path() / name).string();
+}
+
+// Locks a new file for as long as it is open. False when somebody who tidied up was quicker, and removed it.
+bool claim(int descriptor) {
+  (void)::flock(descriptor, LOCK_EX | LOCK_NB);  // file systems without locks: then nobody tidies up either
+  struct stat info {};
+  return ::fstat(descriptor, &info) == 0 && info.st_nlink > 0;
 }
 
 // mkstemp would leave mode 0600, and reading the umask to repair that is not thread-safe: so open(2) applies it.
@@ -94,7 +107,11 @@ int create_temporary(const std::string& target, std::string& temporary) {
   for (int attempt = 0;; ++attempt) {
     temporary = temporary_name(target);
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0) return descriptor;
+    if (descriptor >= 0 && claim(descriptor)) return descriptor;
+    if (descriptor >= 0) {
+      ::close(descriptor);
+      continue;
+    }
     if (errno == EEXIST && attempt < 100) continue;
     fail(ErrorCode::kIo, "cannot write '{}': cannot create '{}': {}", target, temporary, reason(errno));
   }
@@ -152,6 +169,20 @@ void release_pages(std::span<const std::byte> bytes) {
   const auto end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page_bytes * page_bytes;
   // Advice that fails leaves things as they were.
   if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void remove_stale_temporaries(const std::string& path) {
+  const std::filesystem::path target(path);
+  const std::string stem = temporary_stem(target);
+  std::error_code error;
+  const std::filesystem::path directory = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.size() != stem.size() + kRandomLetters || name.compare(0, stem.size(), stem) != 0) continue;
+    const Descriptor file(::open(it->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    // Its writer held the lock as long as it lived.
+    if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+  }
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {

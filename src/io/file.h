@@ -35,6 +35,9 @@ class MappedFile {
 // when they are read again.
 void release_pages(std::span<const std::byte> bytes);
 
+// Removes what writers of this path left beside it when they were killed. Files that a living process writes stay: they are locked.
+void remove_stale_temporaries(const std::string& path);
+
 // A file that is written beside its final name and renamed by commit(); without commit() nothing is left. A target that exists
 // and is not a regular file (a device, a pipe) is written in place. Every failed write is a kIo error with the reason.
 class AtomicFile {

@@ -62,6 +62,7 @@ TEST_F(ConvertCommand, WhatCannotWorkIsOneLine) {
   EXPECT_TRUE(fails_with(run({"convert", path("none"), path("a.gguf")}), 1, "none"));
   EXPECT_TRUE(fails_with(run({"convert", nano(), path("no/a.gguf")}), 1, "no"));
   EXPECT_TRUE(fails_with(run({"convert", nano()}), 2));
+  EXPECT_TRUE(fails_with(run({"convert", nano(), path("a")}), 2, ".gguf"));
   EXPECT_TRUE(fails_with(run({"convert", nano(), path("a.gguf"), "--bits", "4"}), 2, "--to mlx"));
   EXPECT_TRUE(fails_with(run({"convert", nano(), path("a"), "--to", "mlx", "--type", "f16"}), 2, "--type"));
   EXPECT_TRUE(files().empty());
