@@ -53,7 +53,7 @@ ci:
 	@.ci/run
 
 install: setup
-	@scripts/build release all "$$PREFIX"
+	@scripts/build release csm_program "$$PREFIX"
 	@cmake --install build --prefix "$$PREFIX"
 
 clean:
