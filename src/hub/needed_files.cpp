@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "hub/names.h"
+#include "io/gguf.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/tensor_names.h"
@@ -198,9 +199,12 @@ bool has_codec(const std::vector<std::string>& weight_paths) {
 }
 
 bool needs_tokenizer(const std::vector<std::string>& weight_paths) {
+  // The published set of three carries the vocabulary in its backbone; a file of ours carries all.
+  if (!weight_paths.empty() && ends_with(lower(weight_paths.front()), ".gguf")) {
+    return weight_paths.size() > 1 && read_gguf(weight_paths.front()).find("tokenizer.ggml.tokens") == nullptr;
+  }
   for (const std::string& path : weight_paths) {
     const std::string name = lower(path);
-    if (ends_with(name, ".gguf")) return false;  // such files hold their tokenizer
     if (!ends_with(name, ".safetensors")) return true;
     for (const TensorInfo& tensor : read_safetensors(path)) {
       if (is_language_model_name(canonical_name(tensor.name).name)) return true;

@@ -1,8 +1,13 @@
 // Of all that a repository holds, what csm reads: by the lists of real ones, shortened.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "hub/needed_files.h"
 #include "hub_test.h"
+#include "io/gguf.h"
 
 namespace csm {
 namespace {
@@ -79,6 +84,25 @@ TEST(NeededFiles, ContentsOfRealWeights) {
   EXPECT_FALSE(has_codec({tiny + "original-pt/ckpt.pt"}));
   EXPECT_TRUE(needs_tokenizer({tiny + "original-pt/ckpt.pt"}));
   EXPECT_FALSE(needs_tokenizer({CSM_TEST_DATA "/ckpt/mimi-tiny-c/model.safetensors"}));
+}
+
+TEST(NeededFiles, VocabularyOfAPublishedSet) {
+  const std::string backbone =
+      (std::filesystem::temp_directory_path() / ("csm_backbone_" + std::to_string(::getpid()) + ".gguf")).string();
+  for (const bool has_vocabulary : {false, true}) {
+    GgufWriter writer;
+    writer.set_text("general.architecture", "llama-csm");
+    if (has_vocabulary) writer.set_strings("tokenizer.ggml.tokens", {"a", "b"});
+    std::ofstream file(backbone, std::ios::binary);
+    writer.begin([&](std::span<const std::byte> bytes) {
+      file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    });
+    writer.finish();
+    file.close();
+    EXPECT_EQ(needs_tokenizer({backbone, "decoder.gguf", "mimi.gguf"}), !has_vocabulary);
+    EXPECT_FALSE(needs_tokenizer({backbone})) << "one file of ours holds all";
+  }
+  std::filesystem::remove(backbone);
 }
 
 }  // namespace
