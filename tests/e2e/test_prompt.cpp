@@ -130,7 +130,8 @@ TEST_F(DumpPrompt, BadConversationsAreRefused) {
   refused(R"([{"text": "x", "audio": "a.wav", "codes": "b"}])", "both");
   refused("", "not JSON");
   refused(std::string(100'000, '['), "nested");
-  for (const auto& entry : nlohmann::json::parse(read_file(data("malformed/manifest.json"))).at("cases")) {
+  const auto manifest = nlohmann::json::parse(read_file(data("malformed/manifest.json")));
+  for (const auto& entry : manifest.at("cases")) {
     if (entry.at("target") == "json") refused(read_file(data("malformed/" + entry.at("path").get<std::string>())), "");
   }
   EXPECT_EQ(files(), std::vector<std::string>{"c.json"});
