@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <unistd.h>
 
 #include "csm/error.h"
 #include "io/file.h"
@@ -264,7 +265,7 @@ TEST(QuantisedTypes, SizesAndScales) {
 }
 
 TEST(Gguf, ReleasedPagesComeBack) {
-  const std::string path = ::testing::TempDir() + "/csm_pages.bin";
+  const std::string path = ::testing::TempDir() + "/csm_pages_" + std::to_string(::getpid()) + ".bin";
   {
     AtomicFile file(path);
     file.write(std::string(1 << 20, 'p'));

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 class StaleFiles : public ::testing::Test {
  protected:
-  StaleFiles() : folder_(fs::path(::testing::TempDir()) / "csm_stale_files") {
+  StaleFiles() : folder_(fs::path(::testing::TempDir()) / ("csm_stale_files_" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
