@@ -164,7 +164,7 @@ void add_bench(CLI::App& program, Commands& commands) {
   add_model_flags(*app, flags->options);
   add_json_flag(*app, flags->json);
   app->add_flag("-q,--quiet", flags->quiet, "No progress")->group("Output");
-  commands.push_back({app, [flags] { return run_bench(*flags); }});
+  commands.push_back({app, [flags](const Configuration&) { return run_bench(*flags); }});
 }
 
 }  // namespace csm::app

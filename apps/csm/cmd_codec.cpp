@@ -21,11 +21,9 @@ constexpr const char* kFooter = R"(Examples:
 The file of codes holds one tensor: codes int32 [n_frames, n_codebooks].)";
 
 struct CodecOptions {
-  EngineOptions engine;
   std::string input;
   std::string output;
   int n_codebooks = 0;
-  bool is_float = false;
   bool json = false;
 };
 
@@ -53,11 +51,11 @@ void report(const CodecOptions& options, const Codes& codes, double seconds) {
   }
 }
 
-int run_encode(const CodecOptions& options) {
+int run_encode(const CodecOptions& options, const Settings& settings) {
   if (options.output == "-") throw UsageError("codes are written to a file; name one with -o FILE.safetensors");
   check_output_folder(options.output);
   const Audio audio = read_audio(options.input);
-  const Codes codes = open_engine(options.engine)->encode(audio, options.n_codebooks);
+  const Codes codes = open_engine(settings.engine)->encode(audio, options.n_codebooks);
   TensorFile file;
   file.tensors["codes"] = codes_tensor(codes);
   write_tensor_file(options.output, file);
@@ -65,7 +63,7 @@ int run_encode(const CodecOptions& options) {
   return kDone;
 }
 
-int run_decode(const CodecOptions& options) {
+int run_decode(const CodecOptions& options, const Settings& settings) {
   if (options.json && options.output == "-") {
     throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
   }
@@ -77,8 +75,8 @@ int run_decode(const CodecOptions& options) {
         fmt::format("--codebooks {}: '{}' has {} codebooks", options.n_codebooks, options.input, codes.n_codebooks));
   }
   if (options.n_codebooks > 0) codes = first_codebooks(codes, options.n_codebooks);
-  const std::shared_ptr<Engine> engine = open_engine(options.engine);
-  const SampleFormat format = options.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16;
+  const std::shared_ptr<Engine> engine = open_engine(settings.engine);
+  const SampleFormat format = settings.output.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16;
   if (options.output != "-") check_audio_path(options.output, engine->sample_rate_hz(), format);
   const Audio audio = engine->decode(codes);
   write_audio_file(options.output, audio, format);
@@ -98,7 +96,6 @@ CLI::App* add_direction(CLI::App& codec, const char* name, const char* text, Cod
       ->capture_default_str()
       ->check(whole_number(0));
   add_json_flag(*app, options.json);
-  add_codec_engine_flags(*app, options.engine);
   return app;
 }
 
@@ -112,14 +109,12 @@ void add_codec(CLI::App& program, Commands& commands) {
   CLI::App* encode =
       add_direction(*codec, "encode", "Turn an audio file into codes", *encoding,
                     "Audio file; any rate, channels are averaged", "Tensor file to write (.safetensors)");
-  commands.push_back({encode, [encoding] { return run_encode(*encoding); }});
+  commands.push_back({encode, [encoding](const Configuration& from) { return run_encode(*encoding, from.settings); }});
   const auto decoding = std::make_shared<CodecOptions>();
   CLI::App* decode = add_direction(*codec, "decode", "Turn codes into an audio file", *decoding,
                                    "Tensor file with codes int32 [n_frames, n_codebooks]",
                                    "Audio file (.wav, .flac ...); - streams WAV to standard output");
-  decode->add_flag("--float", decoding->is_float, "Write 32-bit float samples instead of 16-bit integers")
-      ->group("Output");
-  commands.push_back({decode, [decoding] { return run_decode(*decoding); }});
+  commands.push_back({decode, [decoding](const Configuration& from) { return run_decode(*decoding, from.settings); }});
 }
 
 }  // namespace csm::app

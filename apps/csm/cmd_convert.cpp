@@ -175,7 +175,7 @@ void add_convert(CLI::App& program, Commands& commands) {
       ->group(weights);
   app->add_flag("--quiet", options->quiet, "No progress and no summary")->group("Output");
   add_json_flag(*app, options->json);
-  commands.push_back({app, [app, options] {
+  commands.push_back({app, [app, options](const Configuration&) {
                         check_flags(*app, *options);
                         return run_convert(*options);
                       }});

@@ -77,7 +77,7 @@ void add_doctor(CLI::App& program, Commands& commands) {
   const auto json = std::make_shared<bool>(false);
   app->footer(kFooter);
   add_json_flag(*app, *json);
-  commands.push_back({app, [json] { return run_doctor(*json); }});
+  commands.push_back({app, [json](const Configuration&) { return run_doctor(*json); }});
 }
 
 }  // namespace csm::app

@@ -77,8 +77,8 @@ std::string to_text(const FileReport& report, const InspectOptions& options) {
   return text;
 }
 
-int run_inspect(InspectOptions options) {
-  options.path = model_or_bundled(options.path);
+int run_inspect(InspectOptions options, const Settings& settings) {
+  options.path = model_or_bundled(options.path.empty() ? settings.engine.model : options.path);
   const FileReport report = inspect(options.path);
   if (options.json) {
     print_json(to_json(report, options.path));
@@ -95,11 +95,11 @@ void add_inspect(CLI::App& program, Commands& commands) {
   const auto options = std::make_shared<InspectOptions>();
   app->footer(kFooter);
   app->add_option("model", options->path,
-                  "Model directory, safetensors or GGUF file, or config.json (default: the bundled model)")
+                  "Model directory, safetensors or GGUF file, or config.json (default: --model)")
       ->type_name("PATH");
   app->add_flag("--tensors", options->tensors, "List every tensor")->group("Output");
   add_json_flag(*app, options->json);
-  commands.push_back({app, [options] { return run_inspect(*options); }});
+  commands.push_back({app, [options](const Configuration& from) { return run_inspect(*options, from.settings); }});
 }
 
 }  // namespace csm::app

@@ -100,8 +100,8 @@ void add_models(CLI::App& program, Commands& commands) {
   add_json_flag(*app, options->json);
   CLI::App* remove = app->add_subcommand("rm", "Remove models from the cache");
   remove->add_option("names", options->names, "owner/name[@revision], or short names")->type_name("NAME")->required();
-  commands.push_back({remove, [options] { return run_remove(*options); }});
-  commands.push_back({app, [options] { return run_list(*options); }});  // after rm: both count as parsed then
+  commands.push_back({remove, [options](const Configuration&) { return run_remove(*options); }});
+  commands.push_back({app, [options](const Configuration&) { return run_list(*options); }});  // after rm: both count as parsed then
 }
 
 }  // namespace csm::app

@@ -74,7 +74,7 @@ void add_pull(CLI::App& program, Commands& commands) {
   app->add_option("name", options->name, "owner/name[@revision], or a short name")->type_name("NAME")->required();
   app->add_flag("-q,--quiet", options->quiet, "No progress and no summary")->group("Output");
   add_json_flag(*app, options->json);
-  commands.push_back({app, [options] { return run_pull(*options); }});
+  commands.push_back({app, [options](const Configuration&) { return run_pull(*options); }});
 }
 
 }  // namespace csm::app

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <random>
 
 #include "commands.h"
 #include "conversation.h"
@@ -16,6 +15,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "progress.h"
+#include "request.h"
 
 namespace csm::app {
 namespace {
@@ -35,23 +35,16 @@ Without a text, its last turn is spoken if that has neither audio nor codes.
 Without --seed each run differs; the summary and --json name the seed that repeats it.)";
 
 struct SpeakOptions {
-  EngineOptions engine;
+  Settings settings;
   std::optional<std::string> text;
   std::string text_file;
-  std::optional<int> speaker;
   ContextFlags context;
-  SamplingFlags sampling;
-  std::optional<uint64_t> seed;
-  std::optional<double> max_seconds;
-  int min_frames = 0;
   std::string output;
-  bool is_float = false;
   std::string dump_prompt;
   bool json = false;
-  bool quiet = false;
 
   bool to_stdout() const { return output == "-"; }
-  SampleFormat format() const { return is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16; }
+  SampleFormat format() const { return settings.output.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16; }
 };
 
 void check_options(const SpeakOptions& options) {
@@ -62,9 +55,7 @@ void check_options(const SpeakOptions& options) {
   if (options.json && options.to_stdout()) {
     throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
   }
-  if (options.max_seconds && !(*options.max_seconds > 0)) throw UsageError("--max-seconds must be above 0");
-  options.sampling.validate();
-  EngineOptions engine = options.engine;
+  EngineOptions engine = options.settings.engine;
   if (engine.model.empty()) engine.model = "bundled";  // found later; the other fields are what is checked
   check_usage([&] { engine.validate(); });
   check_audio_on_stdout(options.output);
@@ -79,12 +70,11 @@ std::string given_text(const SpeakOptions& options) {
 
 // The utterance: the text that was given, else the last turn of the conversation where that is still to be spoken.
 void fill_utterance(const SpeakOptions& options, SpeechRequest& request) {
-  request.speaker = options.speaker.value_or(0);
   if (options.text || !options.text_file.empty()) {
     request.text = given_text(options);
   } else if (!request.context.empty() && !request.context.back().audio && !request.context.back().codes) {
     request.text = request.context.back().text;
-    if (!options.speaker) request.speaker = request.context.back().speaker;
+    request.speaker = request.context.back().speaker;
     request.context.pop_back();
   } else {
     throw UsageError("what shall be spoken? give a text, --text-file FILE, or - for standard input");
@@ -98,9 +88,6 @@ SpeechRequest make_request(const SpeakOptions& options) {
   SpeechRequest request;
   request.context = read_context(options.context);
   fill_utterance(options, request);
-  request.seed = options.seed ? *options.seed : uint64_t{std::random_device{}()};
-  request.max_seconds = options.max_seconds;
-  request.min_frames = options.min_frames;
   return request;
 }
 
@@ -143,7 +130,7 @@ class SampleSink {
 };
 
 SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
-  Progress progress(options.quiet);
+  Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
   SampleSink sink(options, engine.sample_rate_hz());
@@ -169,7 +156,7 @@ SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptio
 }
 
 void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
-  if (options.quiet) return;
+  if (options.settings.output.quiet) return;
   print_text(fmt::format(
       "csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
       options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds, stats.n_frames,
@@ -191,19 +178,18 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
 int run_speak(SpeakOptions options) {
   check_options(options);
   SpeechRequest request = make_request(options);
-  options.engine.model = model_or_bundled(options.engine.model);
-  const std::shared_ptr<Engine> engine = open_engine(options.engine);
+  options.settings.engine.model = model_or_bundled(options.settings.engine.model);
+  const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);
   if (!options.output.empty() && !options.to_stdout()) {
     check_audio_path(options.output, engine->sample_rate_hz(), options.format());
   }
-  request.backbone_sampling = options.sampling.backbone(engine->default_backbone_sampling());
-  request.depth_sampling = options.sampling.depth_decoder(engine->default_depth_sampling());
+  apply_settings(options.settings, *engine, request);
   if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
   if (options.output.empty()) return kDone;
   SpeechStats stats = speak(*engine, request, options);
   stats.seed = request.seed;
   print_summary(options, stats);
-  if (options.json) print_json(to_json(options, options.engine.model, request, stats));
+  if (options.json) print_json(to_json(options, options.settings.engine.model, request, stats));
   return kDone;
 }
 
@@ -213,12 +199,10 @@ void add_output_flags(CLI::App& app, SpeakOptions& options) {
                  "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams WAV to standard output")
       ->type_name("FILE")
       ->group(group);
-  app.add_flag("--float", options.is_float, "Write 32-bit float samples instead of 16-bit integers")->group(group);
   app.add_option("--dump-prompt", options.dump_prompt, "Write what the model is given; without -o nothing is spoken")
       ->type_name("FILE.safetensors")
       ->group(group);
   add_json_flag(app, options.json);
-  app.add_flag("-q,--quiet", options.quiet, "No progress and no summary")->group(group);
 }
 
 }  // namespace
@@ -231,27 +215,12 @@ void add_speak(CLI::App& program, Commands& commands) {
   app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
       ->type_name("FILE")
       ->group("What to say");
-  app->add_option("--speaker", options->speaker, "Who speaks: a number as in the context (default: 0)")
-      ->type_name("N")
-      ->group("What to say")
-      ->check(whole_number(0));
   add_context_flags(*app, options->context);
   add_output_flags(*app, *options);
-  app->add_option("--seed", options->seed, "Same seed, same speech (default: drawn anew)")
-      ->type_name("N")
-      ->group("Length and chance")
-      ->check(whole_number(0));
-  app->add_option("--max-seconds", options->max_seconds, "Stop after this much speech (default: the model's limit)")
-      ->type_name("S")
-      ->group("Length and chance");
-  app->add_option("--min-frames", options->min_frames, "The model may not end before this many frames of 80 ms")
-      ->type_name("N")
-      ->group("Length and chance")
-      ->capture_default_str()
-      ->check(whole_number(0));
-  add_sampling_flags(*app, options->sampling);
-  add_engine_flags(*app, options->engine);
-  commands.push_back({app, [options] { return run_speak(*options); }});
+  commands.push_back({app, [options](const Configuration& from) {
+                        options->settings = from.settings;
+                        return run_speak(*options);
+                      }});
 }
 
 }  // namespace csm::app

@@ -20,7 +20,6 @@ Files and standard input are taken byte for byte, a final line break included.
 JSON holds ids and tokens of the text alone, and ids_bos_eos with the tokens that stand around it in a prompt.)";
 
 struct TokenizeOptions {
-  std::string model;
   std::optional<std::string> text;
   std::string text_file;
   bool bos_eos = false;
@@ -35,9 +34,9 @@ std::string given_text(const TokenizeOptions& options) {
   return *options.text == "-" ? read_text("-") : *options.text;
 }
 
-int run_tokenize(const TokenizeOptions& options) {
+int run_tokenize(const TokenizeOptions& options, const Settings& settings) {
   const std::string text = given_text(options);
-  const TokenizeResult result = tokenize(model_or_bundled(options.model), text);
+  const TokenizeResult result = tokenize(model_or_bundled(settings.engine.model), text);
   if (options.json) {
     print_json({{"ids", result.ids}, {"tokens", result.tokens}, {"ids_bos_eos", result.ids_bos_eos}});
     return kDone;
@@ -66,8 +65,7 @@ void add_tokenize(CLI::App& program, Commands& commands) {
   app->add_flag("--bos-eos", options->bos_eos, "Print the ids alone, with the begin and end tokens of a prompt")
       ->group("Output");
   add_json_flag(*app, options->json);
-  add_model_flag(*app, options->model);
-  commands.push_back({app, [options] { return run_tokenize(*options); }});
+  commands.push_back({app, [options](const Configuration& from) { return run_tokenize(*options, from.settings); }});
 }
 
 }  // namespace csm::app

@@ -26,7 +26,6 @@ constexpr const char* kFooter = R"(Examples:
            logits float32 [n, n_codebooks, audio_vocab] (row f, c chooses code c of frame f))";
 
 struct TraceOptions {
-  EngineOptions engine;
   std::string prompt;
   std::string forced;
   std::optional<int> n_greedy;
@@ -91,10 +90,10 @@ void write_trace(const TraceOptions& options, Trace& trace) {
   write_tensor_file(options.output, file);
 }
 
-int run_trace(TraceOptions options) {
+int run_trace(const TraceOptions& options, const Settings& settings) {
   check_options(options);
   const TraceRequest request = make_request(options);
-  const std::shared_ptr<Engine> engine = open_engine(options.engine);
+  const std::shared_ptr<Engine> engine = open_engine(settings.engine);
   check_model(*engine, options, request);
   Trace trace = engine->trace(request);
   std::optional<Comparison> comparison;
@@ -122,7 +121,6 @@ int run_trace(TraceOptions options) {
 void add_trace(CLI::App& program, Commands& commands) {
   CLI::App* app = program.add_subcommand("trace", "Write the logits along a path of codes, and compare them");
   const auto options = std::make_shared<TraceOptions>();
-  options->engine.dtype = "f32";
   app->footer(kFooter);
   app->add_option("--prompt", options->prompt, "What the model is given, as csm speak --dump-prompt writes it")
       ->type_name("FILE")
@@ -141,8 +139,7 @@ void add_trace(CLI::App& program, Commands& commands) {
       ->type_name("GOLDEN")
       ->group("Output");
   add_json_flag(*app, options->json);
-  add_engine_flags(*app, options->engine);
-  commands.push_back({app, [options] { return run_trace(*options); }});
+  commands.push_back({app, [options](const Configuration& from) { return run_trace(*options, from.settings); }});
 }
 
 }  // namespace csm::app

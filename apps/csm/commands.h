@@ -7,11 +7,14 @@
 #include <functional>
 #include <vector>
 
+#include "config/configuration.h"
+
 namespace csm::app {
 
 struct Command {
-  CLI::App* app = nullptr;   // owned by the program's CLI::App
-  std::function<int()> run;  // the exit code; throws UsageError or csm::Error
+  CLI::App* app = nullptr;  // owned by the program's CLI::App
+  // The exit code; throws UsageError or csm::Error. Configuration::settings holds what config/fields.h says of it.
+  std::function<int(const Configuration&)> run;
 };
 
 using Commands = std::vector<Command>;
@@ -26,5 +29,6 @@ void add_pull(CLI::App& program, Commands& commands);
 void add_models(CLI::App& program, Commands& commands);  // models, models rm
 void add_convert(CLI::App& program, Commands& commands);
 void add_bench(CLI::App& program, Commands& commands);
+void add_config(CLI::App& program, Commands& commands);
 
 }  // namespace csm::app

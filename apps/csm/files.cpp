@@ -2,9 +2,13 @@
 
 #include <csm/error.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "flags.h"
@@ -88,6 +92,52 @@ TensorFile prompt_file(const Prompt& prompt) {
 void write_tensor_file(const std::string& path, const TensorFile& file) {
   const HoldSignals held;
   write_tensors(path, file);
+}
+
+namespace {
+
+// A symbolic link stays one: what it points to is replaced.
+std::string real_target(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
+  return error ? path : target.string();
+}
+
+[[noreturn]] void fail_to_write(const std::string& path) {
+  throw Error(ErrorCode::kIo, fmt::format("cannot write '{}': {}", path, std::strerror(errno)));
+}
+
+bool write_all(int file, const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t n = ::write(file, text.data() + done, text.size() - done);
+    if (n < 0 && errno != EINTR) return false;
+    if (n > 0) done += static_cast<size_t>(n);
+  }
+  return ::fsync(file) == 0;
+}
+
+}  // namespace
+
+void write_text_file(const std::string& path, const std::string& text) {
+  std::error_code error;
+  const std::string target = real_target(path);
+  if (std::filesystem::is_directory(target, error)) {
+    throw Error(ErrorCode::kIo, fmt::format("cannot write '{}': it is a directory", path));
+  }
+  std::filesystem::create_directories(std::filesystem::path(target).parent_path(), error);
+  const HoldSignals held;
+  std::string temporary = target + ".XXXXXX";
+  const int file = ::mkstemp(temporary.data());
+  if (file < 0) fail_to_write(path);
+  const bool written = write_all(file, text) && ::fchmod(file, 0644) == 0;
+  const int reason = errno;
+  ::close(file);
+  if (written && ::rename(temporary.c_str(), target.c_str()) == 0) return;
+  if (!written) errno = reason;
+  const int kept = errno;
+  ::unlink(temporary.c_str());
+  errno = kept;
+  fail_to_write(path);
 }
 
 void write_audio_file(const std::string& path, const Audio& audio, SampleFormat format) {

@@ -28,6 +28,9 @@ TensorFile prompt_file(const Prompt& prompt);
 // Writes with signals held, so that no temporary file is left behind.
 void write_tensor_file(const std::string& path, const TensorFile& file);
 
+// The whole file at once, under its name only when it is on the disk; missing folders are made. Errors: kIo.
+void write_text_file(const std::string& path, const std::string& text);
+
 // An audio file, or "-" for a WAV on standard output.
 void write_audio_file(const std::string& path, const Audio& audio, SampleFormat format);
 

@@ -25,59 +25,6 @@ struct CloseFile {
   }
 };
 
-void add_place_flags(CLI::App& app, EngineOptions& options) {
-  const char* group = "Model and machine";
-  add_model_flag(app, options.model);
-  app.add_option("--backend", options.backend, "What does the arithmetic; `csm doctor` lists them")
-      ->type_name("NAME")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--device", options.device, "cpu, or a device that `csm doctor` lists")
-      ->type_name("NAME")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--threads", options.n_threads, "Threads; 0 = one for each physical core")
-      ->type_name("N")
-      ->group(group)
-      ->capture_default_str()
-      ->check(whole_number(0));
-}
-
-void add_codec_dtype_flag(CLI::App& app, EngineOptions& options) {
-  app.add_option("--codec-dtype", options.codec_dtype, "Arithmetic type of the codec: f32, f16")
-      ->type_name("TYPE")
-      ->group("Model and machine")
-      ->capture_default_str();
-}
-
-void apply(const SamplingFlags::Part& part, SamplingOptions& options) {
-  const auto take = [](auto& value, const auto& flag) {
-    if (flag) value = *flag;
-  };
-  take(options.temperature, part.temperature);
-  take(options.top_k, part.top_k);
-  take(options.top_p, part.top_p);
-  take(options.min_p, part.min_p);
-  take(options.repetition_penalty, part.repetition_penalty);
-  take(options.frequency_penalty, part.frequency_penalty);
-  take(options.presence_penalty, part.presence_penalty);
-  take(options.penalty_window, part.penalty_window);
-}
-
-void add_sampling_part(CLI::App& app, SamplingFlags::Part& part, const std::string& prefix, const std::string& group) {
-  const auto add = [&](const char* name, auto& value, const char* type, const char* text) {
-    app.add_option(prefix + name, value, text)->type_name(type)->group(group);
-  };
-  add("temperature", part.temperature, "X", "Spread of the draw, 0 or more; 0 = greedy");
-  add("top-k", part.top_k, "N", "Only the N most probable codes; 0 = all");
-  add("top-p", part.top_p, "P", "Only the most probable codes that sum to P; 1 = all");
-  add("min-p", part.min_p, "P", "Only codes at least P times as probable as the best; 0 = all");
-  add("repetition-penalty", part.repetition_penalty, "X", "Divides the logits of used codes; 1 = off");
-  add("frequency-penalty", part.frequency_penalty, "X", "Subtracted for each earlier use; 0 = off");
-  add("presence-penalty", part.presence_penalty, "X", "Subtracted once from used codes; 0 = off");
-  add("penalty-window", part.penalty_window, "FRAMES", "How far back penalties look; 0 = to the start");
-}
-
 }  // namespace
 
 void check_usage(const std::function<void()>& validate) {
@@ -103,6 +50,14 @@ CLI::Validator whole_number(int least) {
 
 HelpFormatter::HelpFormatter() { column_width(kHelpColumn); }
 
+// Other names for the same flag are in the documentation; here they would hide what the flag does.
+std::string HelpFormatter::make_option_name(const CLI::Option* option, bool is_positional) const {
+  if (is_positional) return option->get_name(true, false);
+  std::string names = option->get_snames().empty() ? "" : "-" + option->get_snames().front();
+  if (!option->get_lnames().empty()) names += (names.empty() ? "--" : ",--") + option->get_lnames().front();
+  return names;
+}
+
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
   if (option->get_type_size() == 0 || option->get_type_name().empty()) return "";
   const std::string type = option->get_type_name();  // CLI11 appends the names of the checks after a colon
@@ -127,39 +82,8 @@ std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {
   return value.empty() ? text : text + " (default: " + value + ")";
 }
 
-void add_model_flag(CLI::App& app, std::string& model) {
-  app.add_option("-m,--model", model,
-                 "Model directory or file, or a name on the hub: owner/name[@revision] (default: $CSM_MODEL, else the "
-                 "bundled model)")
-      ->type_name("PATH|NAME")
-      ->group("Model and machine");
-}
-
 void add_json_flag(CLI::App& app, bool& json) {
   app.add_flag("--json", json, "Print the result as JSON on standard output")->group("Output");
-}
-
-void add_engine_flags(CLI::App& app, EngineOptions& options) {
-  const char* group = "Model and machine";
-  add_place_flags(app, options);
-  app.add_option("--dtype", options.dtype, "Arithmetic type: auto, f32, f16, bf16")
-      ->type_name("TYPE")
-      ->group(group)
-      ->capture_default_str();
-  app.add_option("--quantize", options.quantize,
-                 "q8_0, q6_K, q5_K, q4_K, q4_0, iq4_nl; or by part: backbone=q8_0,depth=q6_K (default: off)")
-      ->type_name("TYPES")
-      ->group(group);
-  add_codec_dtype_flag(app, options);
-  app.add_option("--kv-type", options.kv_type, "Type of the backbone's memory: f32, f16, q8_0")
-      ->type_name("TYPE")
-      ->group(group)
-      ->capture_default_str();
-}
-
-void add_codec_engine_flags(CLI::App& app, EngineOptions& options) {
-  add_place_flags(app, options);
-  add_codec_dtype_flag(app, options);
 }
 
 std::string model_or_bundled(const std::string& model) {
@@ -178,36 +102,6 @@ std::shared_ptr<Engine> open_engine(EngineOptions options) {
   std::shared_ptr<Engine> engine = Engine::open(options);
   for (const std::string& note : engine->notes()) fmt::print(stderr, "csm: {}\n", printable(note));
   return engine;
-}
-
-SamplingOptions SamplingFlags::backbone(SamplingOptions defaults) const {
-  apply(both, defaults);
-  if (greedy) defaults.temperature = 0;
-  return defaults;
-}
-
-SamplingOptions SamplingFlags::depth_decoder(SamplingOptions defaults) const {
-  apply(both, defaults);
-  apply(depth, defaults);
-  if (greedy) defaults.temperature = 0;
-  return defaults;
-}
-
-void SamplingFlags::validate() const {
-  if (greedy && (both.temperature || depth.temperature)) {
-    throw UsageError("--greedy and a temperature exclude each other");
-  }
-  check_usage([&] {
-    backbone(SamplingOptions()).validate("sampling");
-    depth_decoder(SamplingOptions()).validate("depth decoder sampling");
-  });
-}
-
-void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
-  const std::string group = "Sampling (default: the model's generation_config.json)";
-  add_sampling_part(app, flags.both, "--", group);
-  app.add_flag("--greedy", flags.greedy, "Always the most probable code: same as temperature 0")->group(group);
-  add_sampling_part(app, flags.depth, "--depth-", "Sampling of the depth decoder, where it shall differ");
 }
 
 std::string read_text(const std::string& path) {

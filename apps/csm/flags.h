@@ -40,15 +40,11 @@ class HelpFormatter : public CLI::Formatter {
   HelpFormatter();
   std::string make_usage(const CLI::App* app, std::string name) const override;
   std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override;
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override;
   std::string make_option_opts(const CLI::Option* option) const override;
   std::string make_option_desc(const CLI::Option* option) const override;
 };
 
-// --model, --backend, --device, --threads, --dtype, --quantize, --codec-dtype, --kv-type.
-void add_engine_flags(CLI::App& app, EngineOptions& options);
-// The same for commands that run the codec alone: --model, --backend, --device, --threads, --codec-dtype.
-void add_codec_engine_flags(CLI::App& app, EngineOptions& options);
-void add_model_flag(CLI::App& app, std::string& model);
 void add_json_flag(CLI::App& app, bool& json);
 
 // The model that was named, else the bundled one. Errors: kNotFound when there is neither.
@@ -56,23 +52,6 @@ std::string model_or_bundled(const std::string& model);
 
 // Validates, fills in the bundled model, and loads. Errors: UsageError, those of Engine::open.
 std::shared_ptr<Engine> open_engine(EngineOptions options);
-
-// What the command line changes of a model's sampling defaults. Unset means the model's own.
-struct SamplingFlags {
-  struct Part {
-    std::optional<float> temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
-    std::optional<int> top_k, penalty_window;
-  };
-  Part both;   // --temperature ...
-  Part depth;  // --depth-temperature ...: wins over `both` in the depth decoder
-  bool greedy = false;
-
-  SamplingOptions backbone(SamplingOptions defaults) const;
-  SamplingOptions depth_decoder(SamplingOptions defaults) const;
-  void validate() const;  // throws UsageError
-};
-
-void add_sampling_flags(CLI::App& app, SamplingFlags& flags);
 
 // The whole file, byte for byte; "-" is standard input. Errors: kNotFound, kIo, kInvalidData (too long).
 std::string read_text(const std::string& path);

@@ -56,6 +56,8 @@ void print_json(const Json& document) {
   write_stdout(text.data(), text.size());
 }
 
+void print_stdout(const std::string& text) { write_stdout(text.data(), text.size()); }
+
 void write_stdout(const void* data, size_t n_bytes) {
   const char* next = static_cast<const char*>(data);
   while (n_bytes > 0) {

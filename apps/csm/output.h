@@ -24,6 +24,9 @@ using Json = nlohmann::ordered_json;
 // One JSON object, a line for each of its fields and for each object in a list. Errors: kIo.
 void print_json(const Json& document);
 
+// A table, page or script that was asked for. Errors: kIo.
+void print_stdout(const std::string& text);
+
 // Bytes to stdout, unbuffered. Errors: kIo; kCancelled when a signal arrives while a slow reader makes us wait.
 void write_stdout(const void* data, size_t n_bytes);
 

@@ -56,6 +56,7 @@ std::string program_path() {
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   if (!surroundings.working_directory.empty() && ::chdir(surroundings.working_directory.c_str()) != 0) ::_exit(126);
+  ::setenv("XDG_CONFIG_HOME", "/nonexistent", 1);  // what this machine's user has set shall not matter
   for (const std::string& variable : surroundings.environment) ::putenv(const_cast<char*>(variable.c_str()));
   if (surroundings.max_file_bytes > 0) {
     const rlimit limit{surroundings.max_file_bytes, surroundings.max_file_bytes};

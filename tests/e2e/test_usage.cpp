@@ -84,9 +84,9 @@ TEST_F(Usage, ValuesOutOfRange) {
   refused("--threads", "two", "--threads");
   refused("--temperature", "-0.5", "temperature");
   refused("--temperature", "nan", "temperature");
-  refused("--depth-top-p", "1.5", "top_p");
-  refused("--top-k", "-1", "top_k");
-  refused("--min-p", "1", "min_p");
+  refused("--depth-top-p", "1.5", "--depth-top-p: expected a number from 0.0001 to 1, found '1.5'");
+  refused("--top-k", "-1", "--top-k: expected a whole number from 0 to 2147483647, found '-1'");
+  refused("--min-p", "1", "--min-p: expected a number from 0 to below 1, found '1'");
   refused("--max-seconds", "0", "--max-seconds");
   refused("--max-seconds", "soon", "--max-seconds");
   refused("--min-frames", "-2", "--min-frames");

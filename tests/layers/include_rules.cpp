@@ -15,9 +15,17 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
-// Where a quoted include leads: beside the file, or below src/; "" when to no file of ours.
+// "apps/csm" of a file in it or in its sub-folders; "" elsewhere.
+std::string program_of(const std::string& path) {
+  const std::string apps = "apps/";
+  if (!starts_with(path, apps)) return "";
+  return path.substr(0, path.find('/', apps.size()));
+}
+
+// Where a quoted include leads: beside the file, below src/ or below its program's folder; "" when to no file of ours.
 std::string resolve(const Sources& sources, const std::string& from, const std::string& included) {
-  for (const std::string& candidate : {folder_of(from) + "/" + included, "src/" + included}) {
+  for (const std::string& candidate :
+       {folder_of(from) + "/" + included, "src/" + included, program_of(from) + "/" + included}) {
     if (sources.files.count(candidate) != 0) return candidate;
   }
   return "";
@@ -52,7 +60,8 @@ std::string refusal(const Sources& sources, const std::string& path, const Inclu
   const std::string target = resolve(sources, path, include.path);
   if (target.empty()) return "no such file beside it or below src/";
   if (starts_with(path, "src/")) return refusal_in_src(sources, path, target);
-  return folder_of(target) == folder_of(path) ? "" : "a program may include only <csm/...> and its own folder";
+  const bool own = folder_of(target) == folder_of(path) || (!program_of(path).empty() && program_of(target) == program_of(path));
+  return own ? "" : "a program may include only <csm/...> and its own folder";
 }
 
 }  // namespace

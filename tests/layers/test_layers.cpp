@@ -113,7 +113,7 @@ class IncludeRules : public ::testing::Test {
   const Sources sources_{
       parse_table("base\nio base\ntext io base\naudio io base\nbackends/ggml io base\nbackends backends/ggml io\n"),
       {"include/csm/audio.h", "src/base/fail.h", "src/io/file.h", "src/text/bpe.h", "src/audio/wav.h",
-       "src/backends/backend.h", "src/backends/ggml/graph.h", "apps/csm/flags.h"}};
+       "src/backends/backend.h", "src/backends/ggml/graph.h", "apps/csm/flags.h", "apps/csm/config/field.h"}};
 
   size_t n_wrong(const std::string& path, const std::string& include) const {
     return violations(sources_, path, "// comment\n#include " + include + "\n").size();
@@ -143,6 +143,9 @@ TEST_F(IncludeRules, UpwardAndSidewaysAreNot) {
 TEST_F(IncludeRules, ProgramsSeeThePublicHeadersOnly) {
   EXPECT_EQ(n_wrong("apps/csm/main.cpp", "<csm/audio.h>"), 0u);
   EXPECT_EQ(n_wrong("apps/csm/main.cpp", "\"flags.h\""), 0u);
+  EXPECT_EQ(n_wrong("apps/csm/main.cpp", "\"config/field.h\""), 0u);
+  EXPECT_EQ(n_wrong("apps/csm/config/field.cpp", "\"flags.h\""), 0u);
+  EXPECT_EQ(n_wrong("apps/other/main.cpp", "\"config/field.h\""), 1u);
   EXPECT_EQ(n_wrong("apps/csm/main.cpp", "\"io/file.h\""), 1u);
   EXPECT_EQ(n_wrong("apps/csm/main.cpp", "<csm/none.h>"), 1u);
 }
