@@ -27,8 +27,27 @@ struct Turn {
   std::optional<Codes> codes;  // already encoded
 };
 
-// How one code is drawn from its logits. Every filter is neutral at its default. Order: logit bias, penalties, minimum
-// length, masked ids, temperature, top-k (ties with the k-th are all kept), top-p, min-p, then Gumbel-max.
+// A number added to the logit of one id. -infinity forbids the id.
+struct LogitBias {
+  static constexpr int kAllCodebooks = -1;
+
+  int id = 0;
+  float value = 0;
+  int codebook = kAllCodebooks;  // of those that the options are for
+};
+
+// What a setting is at one codebook.
+struct SchedulePoint {
+  int codebook = 0;
+  float value = 0;
+};
+
+// A setting that changes from codebook to codebook: values at some of them, by rising codebook; linear between two, and
+// constant before the first and after the last. Empty: no schedule, the plain setting holds everywhere.
+using Schedule = std::vector<SchedulePoint>;
+
+// How one code is drawn from its logits. Every filter is neutral at its default. Order: logit and stop bias, penalties,
+// minimum length, masked ids, temperature, top-k (ties with the k-th are all kept), top-p, min-p, then Gumbel-max.
 struct SamplingOptions {
   float temperature = 0.9f;         // > 0; 0 means greedy
   int top_k = 50;                   // 0 = off
@@ -38,10 +57,48 @@ struct SamplingOptions {
   float frequency_penalty = 0.0f;   // subtracted once per earlier use
   float presence_penalty = 0.0f;    // subtracted once if used at all
   int penalty_window = 64;          // how many recent frames the penalties look at; 0 = all
-  std::vector<std::pair<int, float>> logit_bias;  // (id, added value)
+  std::vector<LogitBias> logit_bias;
+  Schedule temperature_schedule;  // where given, instead of temperature
+  Schedule top_k_schedule;        // where given, instead of top_k; rounded; a 0 (off) is not blended with its neighbour
 
   // Throws kInvalidArgument with the field's name, its range and what it got.
   void validate(const char* what) const;
+};
+
+// What happens to speech that runs away: that goes on past what its text needs, repeats itself, or falls silent.
+enum class GuardPolicy {
+  kOff,    // nothing is watched
+  kStop,   // it ends there, the repetition or the silence left out
+  kRetry,  // it is drawn again, with other noise; if no attempt ends by itself, the one of the likeliest length is kept
+  kFail,   // kInvalidData
+};
+const char* to_string(GuardPolicy policy);
+
+// The runaway guard. Speech that ends by itself in reasonable time is never touched, and comes out the same under every
+// policy. A stream cannot take back what was heard, so it stops where a whole result would be retried; both hold back
+// frames that may turn out to be repetition or silence until that is known.
+struct GuardOptions {
+  GuardPolicy policy = GuardPolicy::kOff;
+  int max_retries = 2;
+  // Letters that the voice speaks in a second. 0: learned from the context turns of the speaker that have sound, starting
+  // from a usual value.
+  double letters_per_second = 0;
+  // The speech may take this many times the length that its text should have, and slack_seconds more.
+  double length_factor = 2;
+  double slack_seconds = 2;
+  double max_silence_seconds = 2;  // within speech, or before it
+
+  // Throws kInvalidArgument with the field's name, its range and what it got.
+  void validate() const;
+};
+
+// Silence before and after the speech, made to last exactly this long where there is more; unset: as the model made it.
+// The codes stay whole.
+struct TrimOptions {
+  std::optional<double> lead_seconds;
+  std::optional<double> trail_seconds;
+
+  void validate() const;  // throws kInvalidArgument
 };
 
 struct SpeechRequest {
@@ -54,10 +111,31 @@ struct SpeechRequest {
   uint64_t seed = 0;
   std::optional<double> max_seconds;  // of audio; unset: the model's own limit, or what the window leaves
   int min_frames = 0;                 // the end cannot be chosen before this many frames
+  // Makes the end likelier (above 0) or less likely. A frame of zeros ends the speech, and codebook 0 decides: the bias is
+  // added to the logit of its id 0; above 0 also to id 0 of each later codebook while all codes before it are 0, so that
+  // an end that has begun becomes one.
+  float stop_bias = 0;
+  GuardOptions guard;
+  TrimOptions trim;
 };
 
-enum class FinishReason { kEnd, kMaxLength, kCancelled };
+enum class FinishReason {
+  kEnd,        // by itself
+  kMaxLength,  // at max_seconds, at the model's limit, or past the length that the text should take
+  kLoop,       // the guard: it repeated itself
+  kSilence,    // the guard: it fell silent
+  kCancelled,
+};
 const char* to_string(FinishReason reason);
+
+// Why the guard did not let an attempt go on.
+struct GuardFinding {
+  int attempt = 0;  // from 1
+  FinishReason reason = FinishReason::kEnd;
+  double at_seconds = 0;      // of generated speech, when it was found
+  double kept_seconds = 0;    // what was good of it
+  double period_seconds = 0;  // of a loop
+};
 
 struct SpeechStats {
   int n_prompt_positions = 0;
@@ -72,6 +150,9 @@ struct SpeechStats {
   double real_time_factor = 0;  // total time over audio time; below 1 is faster than real time
   uint64_t peak_memory_bytes = 0;
   FinishReason finish_reason = FinishReason::kEnd;
+  double expected_seconds = 0;  // of speech, from the text; 0 while the guard is off
+  int n_attempts = 1;
+  std::vector<GuardFinding> findings;
 };
 
 struct SpeechResult {

@@ -16,6 +16,7 @@ namespace csm {
 namespace {
 
 constexpr int kMaxThreads = 1024;
+constexpr float kMaxStopBias = 1000;
 constexpr uint64_t kMaxAutoF32Bytes = 1'000'000'000;  // dtype "auto" widens up to here
 constexpr double kLeastSeconds = 1;                   // less room than this is no room for speech,
 constexpr int kLeastPart = 8;                         // or than this part of the window, whichever is less
@@ -206,6 +207,11 @@ void validate_request(const SpeechRequest& request) {
   }
   if (request.min_frames < 0) {
     fail(ErrorCode::kInvalidArgument, "min-frames is {}; expected 0 or more", request.min_frames);
+  }
+  request.guard.validate();
+  request.trim.validate();
+  if (!(std::abs(request.stop_bias) <= kMaxStopBias)) {
+    fail(ErrorCode::kInvalidArgument, "stop-bias is {}; expected {}..{}", request.stop_bias, -kMaxStopBias, kMaxStopBias);
   }
 }
 

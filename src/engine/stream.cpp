@@ -121,7 +121,9 @@ std::unique_ptr<SpeechStream> start_stream(std::shared_ptr<Engine> keep_alive, L
   state->result.stats.seed = request.seed;
   state->result.stats.n_threads = model.n_threads;
   auto stream = std::make_unique<QueuedStream>(std::move(keep_alive), state);
-  thread.submit([state, &model, request, since] { generate(*state, model, request, since); });
+  SpeechRequest streamed = request;  // what was heard cannot be drawn again
+  if (streamed.guard.policy == GuardPolicy::kRetry) streamed.guard.policy = GuardPolicy::kStop;
+  thread.submit([state, &model, streamed, since] { generate(*state, model, streamed, since); });
   return stream;
 }
 

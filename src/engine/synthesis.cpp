@@ -2,21 +2,29 @@
 #include "engine/synthesis.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include <csm/inspect.h>
 
 #include "base/fail.h"
+#include "engine/options.h"
 
 namespace csm {
 namespace {
 
 constexpr int kPrefillRows = 256;      // given to the model at once, between two looks at the cancel token
+constexpr int kWaitingFrames = 16;     // frames that the guard usually holds back at most
 constexpr int kReservedFrames = 2048;  // the result grows without reallocation up to here
 
+// Nothing else looks at the request before this has.
 FrameSampling choose_sampling(const ModelSpec& spec, const SpeechRequest& request) {
-  return {request.backbone_sampling.value_or(spec.backbone_sampling),
-          request.depth_sampling.value_or(spec.depth_sampling)};
+  validate_request(request);
+  FrameSampling sampling = {request.backbone_sampling.value_or(spec.backbone_sampling),
+                            request.depth_sampling.value_or(spec.depth_sampling)};
+  check_sampling(sampling.backbone, "backbone sampling", spec.n_codebooks, spec.audio_vocab);
+  check_sampling(sampling.depth, "depth sampling", spec.n_codebooks, spec.audio_vocab);
+  return sampling;
 }
 
 }  // namespace
@@ -44,18 +52,27 @@ std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector
     }
   }
   std::vector<Utterance*> going;
+  std::vector<size_t> numbers;  // of the requests, from 1
   std::vector<FrameRequest> frames;
   for (;;) {
     going.clear();
+    numbers.clear();
     frames.clear();
-    for (const auto& utterance : utterances) {
-      if (!utterance->going()) continue;
-      going.push_back(utterance.get());
-      frames.push_back(utterance->begin_frame());
+    for (size_t i = 0; i < utterances.size(); ++i) {
+      if (!utterances[i]->going()) continue;
+      going.push_back(utterances[i].get());
+      numbers.push_back(i + 1);
+      frames.push_back(utterances[i]->begin_frame());
     }
     if (frames.empty()) break;
     model.language_model->next_frames(frames);
-    for (Utterance* utterance : going) utterance->end_frame();
+    for (size_t i = 0; i < going.size(); ++i) {
+      try {
+        going[i]->end_frame();
+      } catch (const Error& error) {
+        fail(error.code(), "request {} of {}: {}", numbers[i], requests.size(), error.what());
+      }
+    }
   }
   std::vector<SpeechResult> results;
   for (const auto& utterance : utterances) results.push_back(utterance->finish());
@@ -68,11 +85,20 @@ Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Sto
       since_(since),
       cancel_(cancel),
       sampling_(choose_sampling(model.spec, request)),
-      min_frames_(request.min_frames) {
+      min_frames_(request.min_frames),
+      stop_bias_(request.stop_bias),
+      guard_(request.guard, expected_seconds(request, model.spec.codec.frame_rate_hz()),
+             model.spec.codec.frame_rate_hz(), request.min_frames),
+      trim_(request.trim, model.spec.codec.sample_rate_hz),
+      policy_(request.guard.policy),
+      retries_left_(request.guard.policy == GuardPolicy::kRetry ? request.guard.max_retries : 0),
+      is_limit_asked_for_(request.max_seconds.has_value()) {
   result_.audio.sample_rate_hz = model.spec.codec.sample_rate_hz;
   result_.codes.n_codebooks = model.n_codebooks();
   result_.stats.seed = request.seed;
   result_.stats.n_threads = model.n_threads;
+  if (policy_ != GuardPolicy::kOff)
+    result_.stats.expected_seconds = expected_seconds(request, model.spec.codec.frame_rate_hz());
   try {
     const PreparedPrompt prepared = prepare_prompt(model, request, cancel);
     result_.stats.n_prompt_positions = prepared.prompt.n_positions();
@@ -99,6 +125,10 @@ void Utterance::prefill(const Prompt& prompt) {
   const auto n_reserved = static_cast<size_t>(std::min(max_frames_, kReservedFrames));
   result_.codes.ids.reserve(n_reserved * n_codebooks);
   result_.audio.samples.reserve(n_reserved * static_cast<size_t>(model_.spec.codec.frame_samples()));
+  waiting_.reserve(kWaitingFrames * static_cast<size_t>(model_.spec.codec.frame_samples()));
+  const auto n_columns = static_cast<size_t>(prompt.n_columns);
+  last_prompt_row_.assign(prompt.frames.end() - static_cast<std::ptrdiff_t>(n_columns), prompt.frames.end());
+  last_prompt_mask_.assign(prompt.mask.end() - static_cast<std::ptrdiff_t>(n_columns), prompt.mask.end());
 }
 
 FrameRequest Utterance::begin_frame() {
@@ -109,34 +139,115 @@ FrameRequest Utterance::begin_frame() {
   FrameRequest frame;
   frame.sequence = sequence_.get();
   frame.sampling = &sampling_;
-  // The same noise alone and in a batch: the stream number tells apart what one request would make several of.
-  frame.noise = {result_.stats.seed, 0, static_cast<uint32_t>(result_.stats.n_frames)};
+  // The same noise alone and in a batch: the stream number tells apart the attempts of one request.
+  const auto stream = static_cast<uint32_t>(result_.stats.n_attempts - 1);
+  frame.noise = {result_.stats.seed, stream, static_cast<uint32_t>(result_.stats.n_frames)};
   frame.history = result_.codes.ids;
   frame.suppress_end = result_.stats.n_frames < min_frames_;
+  frame.stop_bias = stop_bias_;
   frame.out = std::span(row_).first(row_.size() - 1);
   return frame;
 }
 
 std::span<const float> Utterance::end_frame() {
   const std::span<const int32_t> codes = std::span(row_).first(row_.size() - 1);
+  const size_t n_before = result_.audio.samples.size();
   // Zero in all codebooks; zero in all but one is speech like any other.
   if (std::all_of(codes.begin(), codes.end(), [](int32_t code) { return code == 0; })) {
     stop(FinishReason::kEnd);
-    return {};
+  } else {
+    decode(codes);
+    if (cancel_.cancelled()) {
+      stop(FinishReason::kCancelled);
+    } else if (const std::optional<FinishReason> reason = judge_frame(codes)) {
+      run_away(*reason);
+    } else if (result_.stats.n_frames >= max_frames_) {
+      stop(FinishReason::kMaxLength);
+    } else {
+      release(guard_.n_safe());
+    }
   }
-  const size_t n_before = result_.audio.samples.size();
-  decoder_->push(codes, static_cast<int>(codes.size()), result_.audio.samples);
+  update_stats();
+  return std::span<const float>(result_.audio.samples).subspan(std::min(n_before, result_.audio.samples.size()));
+}
+
+void Utterance::decode(std::span<const int32_t> codes) {
+  decoder_->push(codes, static_cast<int>(codes.size()), waiting_);
   result_.codes.ids.insert(result_.codes.ids.end(), codes.begin(), codes.end());
   frame_waits_ = true;
   ++result_.stats.n_frames;
-  if (result_.stats.n_frames == 1) result_.stats.first_audio_ms = since_.ms();
-  if (cancel_.cancelled()) {
-    stop(FinishReason::kCancelled);
-  } else if (result_.stats.n_frames >= max_frames_) {
-    stop(FinishReason::kMaxLength);
+  if (result_.stats.n_frames == 1 && result_.stats.n_attempts == 1) result_.stats.first_audio_ms = since_.ms();
+}
+
+// What the guard says of the newest frame. A limit that nobody asked for is a missing end too.
+std::optional<FinishReason> Utterance::judge_frame(std::span<const int32_t> codes) {
+  const auto frame_samples = static_cast<size_t>(model_.spec.codec.frame_samples());
+  std::optional<FinishReason> reason = guard_.push(codes, std::span<const float>(waiting_).last(frame_samples));
+  const bool is_missing_end = result_.stats.n_frames >= max_frames_ && !is_limit_asked_for_;
+  if (!reason && is_missing_end && policy_ != GuardPolicy::kOff) reason = FinishReason::kMaxLength;
+  return reason;
+}
+
+void Utterance::run_away(FinishReason reason) {
+  SpeechStats& stats = result_.stats;
+  const double frame_seconds = 1 / model_.spec.codec.frame_rate_hz();
+  GuardFinding finding = {stats.n_attempts, reason, stats.n_frames * frame_seconds, 0,
+                          guard_.period_frames() * frame_seconds};
+  settle(reason);
+  finding.kept_seconds = stats.n_frames * frame_seconds;
+  stats.findings.push_back(finding);
+  if (policy_ == GuardPolicy::kFail) {
+    fail(ErrorCode::kInvalidData,
+         "the speech ran away ({}): {:.1f} s came of a text that should take {:.1f} s, {:.1f} s of them good; try another "
+         "seed, a lower temperature, or the guard's policy retry",
+         to_string(reason), finding.at_seconds, stats.expected_seconds, finding.kept_seconds);
   }
-  update_stats();
-  return std::span<const float>(result_.audio.samples).subspan(n_before);
+  if (policy_ == GuardPolicy::kRetry) keep_best();
+  if (retries_left_-- > 0) {
+    restart();
+    return;
+  }
+  if (policy_ == GuardPolicy::kRetry) std::swap(result_, best_);
+  going_ = false;
+}
+
+// Of two attempts that ran away, the one whose length is nearer to what the text should take is the better one.
+void Utterance::keep_best() {
+  const double frame_seconds = 1 / model_.spec.codec.frame_rate_hz();
+  const auto distance = [&](const SpeechResult& result) {
+    return std::abs(result.stats.n_frames * frame_seconds - result.stats.expected_seconds);
+  };
+  if (best_.codes.ids.empty() || distance(result_) < distance(best_)) {
+    best_ = result_;
+    return;
+  }
+  best_.stats.n_attempts = result_.stats.n_attempts;
+  best_.stats.findings = result_.stats.findings;
+}
+
+// The next attempt, from the prompt on. Its last row is given to the model again: what follows a row is known only then.
+void Utterance::restart() {
+  model_.language_model->truncate(*sequence_, result_.stats.n_prompt_positions - 1);
+  model_.language_model->append(
+      *sequence_, {last_prompt_row_, last_prompt_mask_, static_cast<int>(last_prompt_row_.size())});
+  decoder_ = model_.codec->new_decoder();
+  guard_.restart();
+  trim_.restart();
+  waiting_.clear();
+  n_released_ = 0;
+  result_.codes.ids.clear();
+  result_.audio.samples.clear();
+  result_.stats.n_frames = 0;
+  ++result_.stats.n_attempts;
+  frame_waits_ = false;
+}
+
+// Moves the samples of the frames up to there into the result.
+void Utterance::release(int n_frames) {
+  const auto n = static_cast<size_t>(n_frames - n_released_) * static_cast<size_t>(model_.spec.codec.frame_samples());
+  trim_.push(std::span<const float>(waiting_).first(n), result_.audio.samples);
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(n));
+  n_released_ = n_frames;
 }
 
 void Utterance::cancel() {
@@ -145,7 +256,18 @@ void Utterance::cancel() {
 
 void Utterance::stop(FinishReason reason) {
   going_ = false;
+  settle(reason);
+}
+
+// What the attempt gave. The guard's findings leave out what it holds to be no speech; every other end keeps all there is.
+void Utterance::settle(FinishReason reason) {
   result_.stats.finish_reason = reason;
+  const bool is_cut = reason == FinishReason::kLoop || reason == FinishReason::kSilence;
+  const int n_kept = is_cut ? guard_.n_safe() : result_.stats.n_frames;
+  release(n_kept);
+  trim_.finish(result_.audio.samples);
+  result_.stats.n_frames = n_kept;
+  result_.codes.ids.resize(static_cast<size_t>(n_kept) * static_cast<size_t>(result_.codes.n_codebooks));
 }
 
 void Utterance::update_stats() {
@@ -178,6 +300,10 @@ const char* to_string(FinishReason reason) {
       return "end";
     case FinishReason::kMaxLength:
       return "max_length";
+    case FinishReason::kLoop:
+      return "loop";
+    case FinishReason::kSilence:
+      return "silence";
     case FinishReason::kCancelled:
       return "cancelled";
   }

@@ -13,8 +13,10 @@
 
 #include "base/cancel.h"
 #include "engine/conversation.h"
+#include "engine/guard.h"
 #include "engine/loaded_model.h"
 #include "engine/stopwatch.h"
+#include "engine/trim.h"
 
 namespace csm {
 
@@ -30,8 +32,8 @@ class Utterance {
   bool going() const { return going_; }
   // Gives the last frame to the model and asks for the next. The request borrows from this object until end_frame().
   FrameRequest begin_frame();
-  // Looks at the codes that came: the end of speech, or a frame to keep. Returns its samples, none at the end; they are
-  // valid until the next call.
+  // Looks at the codes that came: the end of speech, or a frame to keep. Returns the samples that are certain to stay,
+  // often just the frame's; they are valid until the next call. Errors: kInvalidData when the guard is to fail.
   std::span<const float> end_frame();
   // Ends it with what there is.
   void cancel();
@@ -42,6 +44,13 @@ class Utterance {
 
  private:
   void prefill(const Prompt& prompt);
+  void decode(std::span<const int32_t> codes);
+  std::optional<FinishReason> judge_frame(std::span<const int32_t> codes);
+  void run_away(FinishReason reason);
+  void restart();
+  void keep_best();
+  void release(int n_frames);
+  void settle(FinishReason reason);
   void stop(FinishReason reason);
   void update_stats();
 
@@ -50,6 +59,7 @@ class Utterance {
   CancelToken cancel_;
   FrameSampling sampling_;
   int min_frames_ = 0;
+  float stop_bias_ = 0;
   int max_frames_ = 0;
   bool going_ = true;
   bool frame_waits_ = false;       // row_ holds a frame that the model has not been given
@@ -57,6 +67,16 @@ class Utterance {
   std::vector<uint8_t> row_mask_;  // [n_codebooks + 1]: all but the text column
   std::unique_ptr<Sequence> sequence_;
   std::unique_ptr<CodecDecoder> decoder_;
+  Guard guard_;
+  SilenceTrim trim_;
+  GuardPolicy policy_ = GuardPolicy::kOff;
+  int retries_left_ = 0;
+  bool is_limit_asked_for_ = false;  // max_frames_ is the request's own: reaching it is no missing end
+  std::vector<float> waiting_;       // samples of the frames from n_released_ on
+  int n_released_ = 0;               // frames whose samples are in the result
+  std::vector<int32_t> last_prompt_row_;
+  std::vector<uint8_t> last_prompt_mask_;
+  SpeechResult best_;  // of the attempts that ran away
   SpeechResult result_;
 };
 

@@ -50,6 +50,8 @@ class Sequence {
 struct FrameSampling {
   SamplingOptions backbone;  // codebook 0
   SamplingOptions depth;     // codebooks 1..
+
+  const SamplingOptions& at(int codebook) const { return codebook == 0 ? backbone : depth; }
 };
 
 // One sequence's part in a lock-step batch.
@@ -60,6 +62,7 @@ struct FrameRequest {
   std::span<const int32_t> history;  // [n, n_codebooks] codes so far, for penalties
   std::span<const int32_t> forced;   // [n_codebooks] teacher forcing: these codes instead of sampled ones; or empty
   bool suppress_end = false;         // minimum length not yet reached
+  float stop_bias = 0;               // SpeechRequest::stop_bias
   LogitsTap* tap = nullptr;
   std::span<int32_t> out;            // [n_codebooks]
 };

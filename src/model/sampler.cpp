@@ -16,6 +16,7 @@ constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr double kMinTemperature = 1e-6;
 constexpr double kMaxTemperature = 100;
 constexpr double kMaxPenalty = 1e6;
+constexpr double kMaxScheduledTopK = 1 << 20;  // more than any vocabulary, and exact as a float
 constexpr double kTwoToMinus32 = 1.0 / 4294967296.0;
 
 void check_range(const char* what, const char* field, double value, double min, double max, const char* note) {
@@ -23,14 +24,48 @@ void check_range(const char* what, const char* field, double value, double min, 
   fail(ErrorCode::kInvalidArgument, "{}: {} is {}; expected {}..{}{}", what, field, value, min, max, note);
 }
 
-bool is_greedy(const SamplingOptions& options) { return options.temperature == 0; }
-
-void add_bias(std::span<float> logits, const SamplingOptions& options) {
-  for (const auto& [id, value] : options.logit_bias) {
-    if (id < 0 || static_cast<size_t>(id) >= logits.size()) {
-      fail(ErrorCode::kInvalidArgument, "logit_bias names id {}; expected 0..{}", id, logits.size() - 1);
+void add_bias(std::span<float> logits, const SamplingOptions& options, const DrawContext& context) {
+  for (const LogitBias& bias : options.logit_bias) {
+    if (bias.id < 0 || static_cast<size_t>(bias.id) >= logits.size()) {
+      fail(ErrorCode::kInvalidArgument, "logit_bias names id {}; expected 0..{}", bias.id, logits.size() - 1);
     }
-    logits[static_cast<size_t>(id)] += value;
+    if (bias.codebook != LogitBias::kAllCodebooks && bias.codebook != context.codebook) continue;
+    logits[static_cast<size_t>(bias.id)] += bias.value;
+  }
+  logits[0] += context.end_bias;
+}
+
+// The points of a schedule around a codebook, and how far it lies between them.
+struct Place {
+  const SchedulePoint& below;
+  const SchedulePoint& above;
+  float part = 0;  // 0 at below, 1 at above
+};
+
+Place find_place(const Schedule& schedule, int codebook) {
+  const auto above = std::find_if(schedule.begin(), schedule.end(),
+                                  [&](const SchedulePoint& point) { return point.codebook >= codebook; });
+  if (above == schedule.begin()) return {schedule.front(), schedule.front(), 0};
+  if (above == schedule.end()) return {schedule.back(), schedule.back(), 0};
+  const SchedulePoint& below = *(above - 1);
+  const auto width = static_cast<float>(above->codebook - below.codebook);
+  return {below, *above, static_cast<float>(codebook - below.codebook) / width};
+}
+
+float blend(const Place& place) { return place.below.value + (place.above.value - place.below.value) * place.part; }
+
+void check_temperature(const char* what, const char* field, float value) {
+  if (value != 0) check_range(what, field, value, kMinTemperature, kMaxTemperature, ", or 0 for greedy");
+}
+
+void check_order(const char* what, const char* field, const Schedule& schedule) {
+  int before = -1;
+  for (const SchedulePoint& point : schedule) {
+    if (point.codebook <= before) {
+      fail(ErrorCode::kInvalidArgument, "{}: {} names codebook {} after {}; expected rising numbers from 0", what, field,
+           point.codebook, before);
+    }
+    before = point.codebook;
   }
 }
 
@@ -129,8 +164,7 @@ void keep_min_p(std::span<float> logits, float min_p) {
 }  // namespace
 
 void SamplingOptions::validate(const char* what) const {
-  if (temperature != 0)
-    check_range(what, "temperature", temperature, kMinTemperature, kMaxTemperature, ", or 0 for greedy");
+  check_temperature(what, "temperature", temperature);
   check_range(what, "top_k", top_k, 0, std::numeric_limits<int>::max(), " (0 = off)");
   check_range(what, "top_p", top_p, kMinTemperature, 1, " (1 = off)");
   check_range(what, "min_p", min_p, 0, 1, " (0 = off)");
@@ -140,12 +174,55 @@ void SamplingOptions::validate(const char* what) const {
   check_range(what, "frequency_penalty", frequency_penalty, -kMaxPenalty, kMaxPenalty, " (0 = off)");
   check_range(what, "presence_penalty", presence_penalty, -kMaxPenalty, kMaxPenalty, " (0 = off)");
   check_range(what, "penalty_window", penalty_window, 0, std::numeric_limits<int>::max(), " frames (0 = all)");
-  for (const auto& [id, value] : logit_bias) {
-    check_range(what, "id of logit_bias", id, 0, std::numeric_limits<int>::max(), "");
-    const bool usable = std::isfinite(value) || value == kExcluded;
-    if (!usable)
-      fail(ErrorCode::kInvalidArgument, "{}: logit_bias of id {} is {}; expected a number or -inf", what, id, value);
+  constexpr int kAnyInt = std::numeric_limits<int>::max();
+  for (const LogitBias& bias : logit_bias) {
+    check_range(what, "id of logit_bias", bias.id, 0, kAnyInt, "");
+    check_range(what, "codebook of logit_bias", bias.codebook, LogitBias::kAllCodebooks, kAnyInt, " (-1 = all)");
+    const bool usable = std::isfinite(bias.value) || bias.value == kExcluded;
+    if (!usable) {
+      fail(ErrorCode::kInvalidArgument, "{}: logit_bias of id {} is {}; expected a number or -inf", what, bias.id,
+           bias.value);
+    }
   }
+  check_order(what, "temperature_schedule", temperature_schedule);
+  for (const SchedulePoint& point : temperature_schedule)
+    check_temperature(what, "temperature_schedule", point.value);
+  check_order(what, "top_k_schedule", top_k_schedule);
+  for (const SchedulePoint& point : top_k_schedule)
+    check_range(what, "top_k_schedule", point.value, 0, kMaxScheduledTopK, " (0 = off)");
+}
+
+float temperature_at(const SamplingOptions& options, int codebook) {
+  if (options.temperature_schedule.empty()) return options.temperature;
+  return blend(find_place(options.temperature_schedule, codebook));
+}
+
+int top_k_at(const SamplingOptions& options, int codebook) {
+  if (options.top_k_schedule.empty()) return options.top_k;
+  const Place place = find_place(options.top_k_schedule, codebook);
+  const bool is_off = place.below.value < 1 || place.above.value < 1;
+  const float value = !is_off ? blend(place) : place.part < 1 ? place.below.value : place.above.value;
+  return static_cast<int>(std::lround(value));
+}
+
+float end_bias_at(float stop_bias, int codebook, std::span<const int32_t> codes_before) {
+  if (codebook == 0) return stop_bias;
+  const bool is_end_so_far =
+      std::all_of(codes_before.begin(), codes_before.end(), [](int32_t code) { return code == 0; });
+  return is_end_so_far && stop_bias > 0 ? stop_bias : 0;
+}
+
+void check_sampling(const SamplingOptions& options, const char* what, int n_codebooks, int audio_vocab) {
+  options.validate(what);
+  for (const LogitBias& bias : options.logit_bias) {
+    check_range(what, "id of logit_bias", bias.id, 0, audio_vocab - 1, " with this model");
+    check_range(what, "codebook of logit_bias", bias.codebook, LogitBias::kAllCodebooks, n_codebooks - 1,
+                " with this model (-1 = all)");
+  }
+  for (const SchedulePoint& point : options.temperature_schedule)
+    check_range(what, "codebook of temperature_schedule", point.codebook, 0, n_codebooks - 1, " with this model");
+  for (const SchedulePoint& point : options.top_k_schedule)
+    check_range(what, "codebook of top_k_schedule", point.codebook, 0, n_codebooks - 1, " with this model");
 }
 
 float gumbel_noise(const NoiseKey& key, uint32_t codebook, uint32_t id) {
@@ -157,23 +234,24 @@ float gumbel_noise(const NoiseKey& key, uint32_t codebook, uint32_t id) {
 
 void Sampler::filter(std::span<float> logits, const SamplingOptions& options, const DrawContext& context) {
   if (logits.empty()) fail(ErrorCode::kInternal, "no logits to filter");
-  add_bias(logits, options);
+  add_bias(logits, options, context);
   subtract_penalties(logits, options, context.history, order_);
   mask(logits, context);
   for (float& logit : logits) logit = cleaned(logit);
-  if (is_greedy(options)) return;
-  const float temperature = options.temperature;
+  const float temperature = temperature_at(options, context.codebook);
+  if (temperature == 0) return;  // greedy
   for (float& logit : logits) logit = cleaned(logit / temperature);
-  keep_top_k(logits, options.top_k, sorted_);
+  keep_top_k(logits, top_k_at(options, context.codebook), sorted_);
   keep_top_p(logits, options.top_p, order_);
   keep_min_p(logits, options.min_p);
 }
 
 int32_t Sampler::draw(std::span<const float> logits, const SamplingOptions& options, const DrawContext& context,
-                      const NoiseKey& key, uint32_t codebook) {
+                      const NoiseKey& key) {
   work_.assign(logits.begin(), logits.end());
   filter(work_, options, context);
-  const bool greedy = is_greedy(options);
+  const bool greedy = temperature_at(options, context.codebook) == 0;
+  const auto codebook = static_cast<uint32_t>(context.codebook);
   int32_t best = -1;
   float best_score = kExcluded;
   for (size_t id = 0; id < work_.size(); ++id) {

@@ -205,6 +205,62 @@ TEST_P(LanguageModelLaws, MinimumLengthAndMasksHold) {
   }
 }
 
+// A great stop bias ends the speech whatever the model thinks of it, since it follows the end through all codebooks; far
+// below zero there is no end.
+TEST_P(LanguageModelLaws, TheStopBiasDecidesTheEnd) {
+  const Rows rows = random_rows(30, 8);
+  auto sequence = model_->new_sequence(64);
+  model_->append(*sequence, rows.view(0, 30));
+  std::vector<int32_t> out;
+  const auto n_ends = [&](float bias, const FrameSampling& sampling) {
+    int n = 0;
+    for (uint32_t frame = 0; frame < 40; ++frame) {
+      FrameRequest one = request(*sequence, out);
+      one.sampling = &sampling;
+      one.noise.frame = frame;
+      one.stop_bias = bias;
+      model_->next_frames({&one, 1});
+      n += std::all_of(out.begin(), out.end(), [](int32_t code) { return code == 0; });
+    }
+    return n;
+  };
+  FrameSampling wild;
+  wild.backbone.temperature = wild.depth.temperature = 2.0f;
+  wild.backbone.top_k = wild.depth.top_k = 0;
+  EXPECT_EQ(n_ends(1000, wild), 40);
+  EXPECT_EQ(n_ends(-1000, wild), 0);
+  wild.backbone.logit_bias = wild.depth.logit_bias = {{0, 1000.0f}};
+  EXPECT_EQ(n_ends(0, wild), 40);
+}
+
+// The same codes however a codebook came by its settings, and other codes than with the plain ones.
+TEST_P(LanguageModelLaws, SchedulesAreWhatTheySay) {
+  const Rows rows = random_rows(30, 8);
+  auto sequence = model_->new_sequence(64);
+  model_->append(*sequence, rows.view(0, 30));
+  const auto codes = [&](const FrameSampling& sampling) {
+    std::vector<int32_t> all;
+    std::vector<int32_t> out;
+    for (uint32_t frame = 0; frame < 8; ++frame) {
+      FrameRequest one = request(*sequence, out);
+      one.sampling = &sampling;
+      one.noise.frame = frame;
+      model_->next_frames({&one, 1});
+      all.insert(all.end(), out.begin(), out.end());
+    }
+    return all;
+  };
+  FrameSampling plain;
+  FrameSampling flat = plain;
+  flat.backbone.temperature = flat.depth.temperature = 30;
+  flat.backbone.temperature_schedule = flat.depth.temperature_schedule = {{3, plain.depth.temperature}};
+  flat.backbone.top_k_schedule = flat.depth.top_k_schedule = {{0, 50}};
+  EXPECT_EQ(codes(flat), codes(plain));
+  FrameSampling falling = plain;
+  falling.depth.temperature_schedule = {{1, 1.5f}, {3, 0.0f}};
+  EXPECT_NE(codes(falling), codes(plain));
+}
+
 TEST_P(LanguageModelLaws, ErrorsLeaveTheSequenceAsItWas) {
   Rows rows = random_rows(40, 7);
   auto sequence = model_->new_sequence(32);

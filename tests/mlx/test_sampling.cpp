@@ -49,12 +49,14 @@ class DeviceSampling : public ::testing::Test {
       read(drawn, codes);
       for (size_t b = 0; b < batch.size(); ++b) {
         DrawContext context;
+        context.codebook = codebook;
         context.n_valid_codes = spec.n_valid_codes();
         context.suppress_end = batch[b].suppress_end && codebook == 0;
-        const SamplingOptions& options = codebook == 0 ? batch[b].sampling->backbone : batch[b].sampling->depth;
+        context.end_bias = end_bias_at(batch[b].stop_bias, codebook, {});
+        const SamplingOptions& options = batch[b].sampling->at(codebook);
         const int32_t expected = batch[b].forced.empty()
                                      ? sampler.draw(std::span<const float>(logits).subspan(b * kVocab, kVocab), options,
-                                                    context, batch[b].noise, static_cast<uint32_t>(codebook))
+                                                    context, batch[b].noise)
                                      : batch[b].forced[static_cast<size_t>(codebook)];
         EXPECT_EQ(codes[b], expected) << "codebook " << codebook << ", sequence " << b << ", seed " << seed;
       }
@@ -94,6 +96,19 @@ TEST_F(DeviceSampling, BiasesAndForcedCodes) {
   }
 }
 
+TEST_F(DeviceSampling, SchedulesBiasesOfACodebookAndAStopBias) {
+  sampling_.backbone.temperature_schedule = {{0, 1.5f}, {2, 0.0f}};
+  sampling_.depth.temperature_schedule = sampling_.backbone.temperature_schedule;
+  sampling_.depth.top_k_schedule = {{1, 40}, {2, 3}};
+  sampling_.depth.logit_bias = {{5, 3.0f, 1}, {6, -4.0f, 2}, {9, 1.0f}};
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    FrameRequest one = request(seed, 0, seed);
+    FrameRequest two = request(seed + 99, 1, seed);
+    one.stop_bias = -1.5f;
+    expect_equal({one, two}, make_spec(64), seed);
+  }
+}
+
 TEST_F(DeviceSampling, WhatItDoesNotCoverGoesToTheHost) {
   const ModelSpec spec = make_spec(64);
   const auto covers = [&](const FrameSampling& sampling) {
@@ -119,6 +134,9 @@ TEST_F(DeviceSampling, WhatItDoesNotCoverGoesToTheHost) {
   EXPECT_FALSE(covers(sampling));
   sampling.backbone.logit_bias = {{kVocab, 1.0f}};  // the sampler explains what is wrong with it
   EXPECT_FALSE(covers(sampling));
+  FrameRequest eager = request(1, 0, 0);
+  eager.stop_bias = 2;  // every codebook must look at those before it
+  EXPECT_FALSE(SamplingPlan::covers({&eager, 1}, spec));
   FrameSampling other;
   other.backbone.temperature = 0.5f;
   const FrameSampling usual;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -40,6 +41,12 @@ std::vector<double> softmax(const std::vector<float>& logits) {
   return probabilities;
 }
 
+DrawContext at(int codebook) {
+  DrawContext context;
+  context.codebook = codebook;
+  return context;
+}
+
 SamplingOptions neutral() {
   SamplingOptions options;
   options.temperature = 1;
@@ -66,7 +73,7 @@ Case read_case(const nlohmann::json& item) {
   o.presence_penalty = item.value("presence_penalty", 0.0f);
   if (item.contains("logit_bias")) {
     for (const auto& [id, value] : item["logit_bias"].items())
-      o.logit_bias.emplace_back(std::stoi(id), value.get<float>());
+      o.logit_bias.push_back({std::stoi(id), value.get<float>()});
   }
   result.history = item.value("history", std::vector<int32_t>{});
   result.context.n_valid_codes = item.value("mask_from", 0);
@@ -150,7 +157,7 @@ TEST(Sampler, DrawsFollowTheFilteredDistribution) {
   constexpr int kDraws = 40'000;
   std::vector<int> counts(logits.size(), 0);
   for (int i = 0; i < kDraws; ++i)
-    ++counts[static_cast<size_t>(sampler.draw(logits, options, {}, {42, 1, static_cast<uint32_t>(i)}, 2))];
+    ++counts[static_cast<size_t>(sampler.draw(logits, options, at(2), {42, 1, static_cast<uint32_t>(i)}))];
   for (size_t id = 0; id < logits.size(); ++id) {
     const double deviation = std::sqrt(expected[id] * (1 - expected[id]) / kDraws);
     EXPECT_NEAR(static_cast<double>(counts[id]) / kDraws, expected[id], 5 * deviation) << id;
@@ -163,10 +170,10 @@ TEST(Sampler, NoiseBelongsToTheId) {
   const SamplingOptions options = neutral();
   const std::vector<float> logits = {0.5f, 0.1f, 0.3f, 0.2f};
   for (uint32_t frame = 0; frame < 200; ++frame) {
-    const int32_t drawn = sampler.draw(logits, options, {}, {9, 0, frame}, 0);
+    const int32_t drawn = sampler.draw(logits, options, {}, {9, 0, frame});
     std::vector<float> fewer = logits;
     fewer[drawn == 3 ? 2 : 3] = -kInfinity;
-    EXPECT_EQ(sampler.draw(fewer, options, {}, {9, 0, frame}, 0), drawn);
+    EXPECT_EQ(sampler.draw(fewer, options, {}, {9, 0, frame}), drawn);
   }
 }
 
@@ -175,14 +182,14 @@ TEST(Sampler, GreedyTakesTheLowestOfEqualIds) {
   SamplingOptions options;
   options.temperature = 0;
   options.top_k = 1;
-  EXPECT_EQ(sampler.draw(std::vector<float>{0.0f, 3.0f, 3.0f, -1.0f}, options, {}, {}, 0), 1);
+  EXPECT_EQ(sampler.draw(std::vector<float>{0.0f, 3.0f, 3.0f, -1.0f}, options, {}, {}), 1);
   DrawContext context;
   context.n_valid_codes = 2;
-  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 9.0f}, options, context, {}, 0), 0);
+  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 9.0f}, options, context, {}), 0);
   context.suppress_end = true;
-  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 9.0f}, options, context, {}, 0), 1);
+  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 9.0f}, options, context, {}), 1);
   options.logit_bias = {{0, 5.0f}, {2, 5.0f}};
-  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 0.9f}, options, {}, {}, 0), 0);
+  EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 0.5f, 0.9f}, options, {}, {}), 0);
 }
 
 TEST(Sampler, PenaltiesLookAtTheHistory) {
@@ -207,19 +214,111 @@ TEST(Sampler, BrokenLogitsAreDefined) {
   SamplingOptions greedy = neutral();
   greedy.temperature = 0;
   for (const SamplingOptions& options : {sampled, greedy}) {
-    EXPECT_EQ(sampler.draw(std::vector<float>{kNan, -kInfinity, 0.0f, kNan}, options, {}, {}, 0), 2);
-    EXPECT_EQ(sampler.draw(std::vector<float>{0.0f, kInfinity, 1.0f}, options, {}, {}, 0), 1);
+    EXPECT_EQ(sampler.draw(std::vector<float>{kNan, -kInfinity, 0.0f, kNan}, options, {}, {}), 2);
+    EXPECT_EQ(sampler.draw(std::vector<float>{0.0f, kInfinity, 1.0f}, options, {}, {}), 1);
     try {
-      sampler.draw(std::vector<float>{kNan, -kInfinity}, options, {}, {}, 5);
+      sampler.draw(std::vector<float>{kNan, -kInfinity}, options, at(5), {});
       FAIL();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInvalidData);
       EXPECT_NE(std::string(error.what()).find("codebook 5"), std::string::npos) << error.what();
     }
   }
-  EXPECT_THROW(sampler.draw(std::vector<float>{}, sampled, {}, {}, 0), Error);
+  EXPECT_THROW(sampler.draw(std::vector<float>{}, sampled, {}, {}), Error);
   sampled.logit_bias = {{3, 1.0f}};
-  EXPECT_THROW(sampler.draw(std::vector<float>{0.0f, 1.0f, 2.0f}, sampled, {}, {}, 0), Error);
+  EXPECT_THROW(sampler.draw(std::vector<float>{0.0f, 1.0f, 2.0f}, sampled, {}, {}), Error);
+}
+
+TEST(Sampler, ABiasOfACodebookActsThereAlone) {
+  Sampler sampler;
+  SamplingOptions options = neutral();
+  options.logit_bias = {{1, 2.0f, 3}, {1, 0.5f}, {2, -kInfinity, 4}};
+  const auto filtered = [&](int codebook) {
+    std::vector<float> logits = {0, 0, 0};
+    sampler.filter(logits, options, at(codebook));
+    return logits;
+  };
+  EXPECT_EQ(filtered(0), (std::vector<float>{0, 0.5f, 0}));
+  EXPECT_EQ(filtered(3), (std::vector<float>{0, 2.5f, 0}));
+  EXPECT_EQ(filtered(4), (std::vector<float>{0, 0.5f, -kInfinity}));
+}
+
+TEST(Sampler, SchedulesAreLinearBetweenTheirPoints) {
+  SamplingOptions options = neutral();
+  options.temperature_schedule = {{1, 0.9f}, {5, 0.5f}, {8, 0.0f}};
+  const float expected[] = {0.9f, 0.9f, 0.8f, 0.7f, 0.6f, 0.5f, 0.5f * 2 / 3, 0.5f / 3, 0, 0};
+  for (int codebook = 0; codebook < 10; ++codebook) {
+    EXPECT_NEAR(temperature_at(options, codebook), expected[codebook], 1e-6) << codebook;
+  }
+  options.top_k_schedule = {{0, 50}, {4, 11}, {6, 0}, {7, 3}};
+  const int ks[] = {50, 40, 31, 21, 11, 11, 0, 3, 3};
+  for (int codebook = 0; codebook < 9; ++codebook) EXPECT_EQ(top_k_at(options, codebook), ks[codebook]) << codebook;
+  EXPECT_EQ(top_k_at(neutral(), 3), 0);
+}
+
+// What a schedule gives at a codebook is what the plain setting gives: the distributions of the goldens hold for it.
+TEST(Sampler, AScheduledCodebookDrawsAsWithThePlainSetting) {
+  Sampler sampler;
+  std::vector<float> logits(60);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = std::sin(static_cast<float>(i * i));
+  SamplingOptions scheduled;
+  scheduled.temperature_schedule = {{0, 1.5f}, {4, 0.5f}};
+  scheduled.top_k_schedule = {{0, 40}, {4, 20}};
+  for (int codebook = 0; codebook < 6; ++codebook) {
+    SamplingOptions plain;
+    plain.temperature = temperature_at(scheduled, codebook);
+    plain.top_k = top_k_at(scheduled, codebook);
+    std::vector<float> a = logits;
+    std::vector<float> b = logits;
+    sampler.filter(a, scheduled, at(codebook));
+    sampler.filter(b, plain, at(codebook));
+    EXPECT_EQ(a, b) << codebook;
+    for (uint32_t frame = 0; frame < 50; ++frame) {
+      EXPECT_EQ(sampler.draw(logits, scheduled, at(codebook), {3, 0, frame}),
+                sampler.draw(logits, plain, at(codebook), {3, 0, frame}));
+    }
+  }
+}
+
+TEST(Sampler, TheStopBiasFollowsTheEnd) {
+  const std::vector<int32_t> zeros = {0, 0, 0};
+  const std::vector<int32_t> speech = {0, 7, 0};
+  EXPECT_EQ(end_bias_at(2, 0, {}), 2);
+  EXPECT_EQ(end_bias_at(-2, 0, {}), -2);
+  EXPECT_EQ(end_bias_at(2, 3, zeros), 2);
+  EXPECT_EQ(end_bias_at(2, 3, speech), 0);
+  EXPECT_EQ(end_bias_at(-2, 3, zeros), 0) << "an end that has begun is not broken";
+  Sampler sampler;
+  std::vector<float> logits = {1, 1};
+  DrawContext context;
+  context.end_bias = 2;
+  sampler.filter(logits, neutral(), context);
+  EXPECT_EQ(logits, (std::vector<float>{3, 1}));
+}
+
+TEST(Sampler, OptionsThatTheModelDoesNotHaveAreNamed) {
+  const auto message = [](const std::function<void(SamplingOptions&)>& change) {
+    SamplingOptions options;
+    change(options);
+    try {
+      check_sampling(options, "depth sampling", 8, 515);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message([](SamplingOptions& o) { o.logit_bias = {{514, 1.0f, 7}}; }), "");
+  EXPECT_EQ(message([](SamplingOptions& o) { o.logit_bias = {{515, 1.0f}}; }),
+            "depth sampling: id of logit_bias is 515; expected 0..514 with this model");
+  EXPECT_EQ(message([](SamplingOptions& o) { o.logit_bias = {{5, 1.0f, 8}}; }),
+            "depth sampling: codebook of logit_bias is 8; expected -1..7 with this model (-1 = all)");
+  EXPECT_EQ(message([](SamplingOptions& o) { o.temperature_schedule = {{9, 1.0f}}; }),
+            "depth sampling: codebook of temperature_schedule is 9; expected 0..7 with this model");
+  EXPECT_EQ(message([](SamplingOptions& o) { o.temperature_schedule = {{1, 1.0f}, {1, 2.0f}}; }),
+            "depth sampling: temperature_schedule names codebook 1 after 1; expected rising numbers from 0");
+  EXPECT_EQ(message([](SamplingOptions& o) { o.top_k_schedule = {{0, -2.0f}}; }),
+            "depth sampling: top_k_schedule is -2; expected 0..1048576 (0 = off)");
+  EXPECT_NE(message([](SamplingOptions& o) { o.temperature_schedule = {{0, kNan}}; }), "");
 }
 
 TEST(Sampler, TinyTemperatureIsNearlyGreedy) {
@@ -227,7 +326,7 @@ TEST(Sampler, TinyTemperatureIsNearlyGreedy) {
   SamplingOptions options = neutral();
   options.temperature = 1e-6f;
   for (uint32_t frame = 0; frame < 100; ++frame) {
-    EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 1.01f, 0.99f}, options, {}, {3, 0, frame}, 0), 1);
+    EXPECT_EQ(sampler.draw(std::vector<float>{1.0f, 1.01f, 0.99f}, options, {}, {3, 0, frame}), 1);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "backends/ggml/backbone.h"
 #include "backends/ggml/depth.h"
 #include "base/fail.h"
+#include "model/code_drawer.h"
 
 namespace csm::ggml {
 namespace {
@@ -34,7 +35,6 @@ class GgmlLanguageModel final : public LanguageModel {
  private:
   static BackboneSequence& own(Sequence& sequence) { return dynamic_cast<BackboneSequence&>(sequence); }
   void check(const FrameRequest& request) const;
-  int32_t choose(const FrameRequest& request, int codebook, std::span<const float> logits);
 
   std::shared_ptr<Device> device_;
   std::shared_ptr<const Checkpoint> checkpoint_;
@@ -42,10 +42,9 @@ class GgmlLanguageModel final : public LanguageModel {
   WeightStore weights_;
   Backbone backbone_;
   DepthDecoder depth_;
-  Sampler sampler_;
+  CodeDrawer drawer_;
   std::vector<float> hidden_;      // [batch, backbone width]
   std::vector<int32_t> codes_;     // [n_codebooks, batch]
-  std::vector<int32_t> history_;   // of one codebook
 };
 
 void GgmlLanguageModel::check(const FrameRequest& request) const {
@@ -65,24 +64,6 @@ void GgmlLanguageModel::check(const FrameRequest& request) const {
   if (request.forced.empty() && request.sampling == nullptr) fail(ErrorCode::kInvalidArgument, "a frame needs sampling options or forced codes");
 }
 
-int32_t GgmlLanguageModel::choose(const FrameRequest& request, int codebook, std::span<const float> logits) {
-  if (request.tap != nullptr) request.tap->on_logits(codebook, logits);
-  if (!request.forced.empty()) return request.forced[static_cast<size_t>(codebook)];
-  const SamplingOptions& options = codebook == 0 ? request.sampling->backbone : request.sampling->depth;
-  const auto n_codebooks = static_cast<size_t>(spec().n_codebooks);
-  const size_t n_frames = request.history.size() / n_codebooks;
-  const size_t window = options.penalty_window > 0 ? static_cast<size_t>(options.penalty_window) : n_frames;
-  history_.clear();
-  for (size_t i = n_frames - std::min(n_frames, window); i < n_frames; ++i) {
-    history_.push_back(request.history[i * n_codebooks + static_cast<size_t>(codebook)]);
-  }
-  DrawContext context;
-  context.history = history_;
-  context.n_valid_codes = spec().n_valid_codes();
-  context.suppress_end = request.suppress_end && codebook == 0;
-  return sampler_.draw(logits, options, context, request.noise, static_cast<uint32_t>(codebook));
-}
-
 void GgmlLanguageModel::next_frames(std::span<FrameRequest> batch) {
   if (batch.empty()) return;
   for (const FrameRequest& request : batch) check(request);
@@ -98,7 +79,8 @@ void GgmlLanguageModel::next_frames(std::span<FrameRequest> batch) {
   for (int codebook = 0; codebook < spec().n_codebooks; ++codebook) {
     const std::span<const float> logits = depth_.logits(codebook, hidden_, codes_, static_cast<int>(batch.size()));
     for (size_t b = 0; b < batch.size(); ++b) {
-      codes_[b] = choose(batch[b], codebook, logits.subspan(b * static_cast<size_t>(depth_.logits_stride()), vocab));
+      const auto row = logits.subspan(b * static_cast<size_t>(depth_.logits_stride()), vocab);
+      codes_[b] = drawer_.draw(batch[b], spec(), codebook, row);
       batch[b].out[static_cast<size_t>(codebook)] = codes_[b];
     }
   }

@@ -8,6 +8,7 @@
 #include "backends/mlx/depth.h"
 #include "backends/mlx/sampling.h"
 #include "base/fail.h"
+#include "model/code_drawer.h"
 
 namespace csm::mlx_backend {
 namespace {
@@ -55,7 +56,6 @@ class MlxLanguageModel final : public LanguageModel {
   bool draw_on_device(std::span<FrameRequest> batch, const mx::array& hidden);
   void draw_on_host(std::span<FrameRequest> batch, const mx::array& hidden);
   void evaluate_frame(std::span<FrameRequest> batch, std::vector<mx::array> arrays) const;
-  int32_t choose(const FrameRequest& request, int codebook, std::span<const float> logits);
   void report(std::span<FrameRequest> batch, const FrameValues& values) const;
 
   std::shared_ptr<Device> device_;
@@ -65,8 +65,7 @@ class MlxLanguageModel final : public LanguageModel {
   WeightLoader loader_;
   Backbone backbone_;
   DepthDecoder depth_;
-  Sampler sampler_;
-  std::vector<int32_t> history_;  // of one codebook
+  CodeDrawer drawer_;
 };
 
 void MlxLanguageModel::check(const FrameRequest& request) const {
@@ -196,28 +195,10 @@ void MlxLanguageModel::draw_on_host(std::span<FrameRequest> batch, const mx::arr
     frame.report();
     read(logits, values);
     for (size_t b = 0; b < batch.size(); ++b) {
-      codes[b] = choose(batch[b], codebook, std::span<const float>(values).subspan(b * vocab, vocab));
+      codes[b] = drawer_.draw(batch[b], spec(), codebook, std::span<const float>(values).subspan(b * vocab, vocab));
       batch[b].out[static_cast<size_t>(codebook)] = codes[b];
     }
   }
-}
-
-int32_t MlxLanguageModel::choose(const FrameRequest& request, int codebook, std::span<const float> logits) {
-  if (request.tap != nullptr) request.tap->on_logits(codebook, logits);
-  if (!request.forced.empty()) return request.forced[static_cast<size_t>(codebook)];
-  const SamplingOptions& options = codebook == 0 ? request.sampling->backbone : request.sampling->depth;
-  const auto n_codebooks = static_cast<size_t>(spec().n_codebooks);
-  const size_t n_frames = request.history.size() / n_codebooks;
-  const size_t window = options.penalty_window > 0 ? static_cast<size_t>(options.penalty_window) : n_frames;
-  history_.clear();
-  for (size_t i = n_frames - std::min(n_frames, window); i < n_frames; ++i) {
-    history_.push_back(request.history[i * n_codebooks + static_cast<size_t>(codebook)]);
-  }
-  DrawContext context;
-  context.history = history_;
-  context.n_valid_codes = spec().n_valid_codes();
-  context.suppress_end = request.suppress_end && codebook == 0;
-  return sampler_.draw(logits, options, context, request.noise, static_cast<uint32_t>(codebook));
 }
 
 }  // namespace

@@ -12,14 +12,31 @@ constexpr float kExcluded = -std::numeric_limits<float>::infinity();
 bool is_covered(const SamplingOptions& options, int vocab) {
   const bool no_penalty =
       options.repetition_penalty == 1 && options.frequency_penalty == 0 && options.presence_penalty == 0;
-  const bool plain_bias = std::all_of(options.logit_bias.begin(), options.logit_bias.end(), [&](const auto& bias) {
-    return bias.first >= 0 && bias.first < vocab && std::isfinite(bias.second);
+  const bool plain_bias = std::all_of(options.logit_bias.begin(), options.logit_bias.end(), [&](const LogitBias& bias) {
+    return bias.id >= 0 && bias.id < vocab && std::isfinite(bias.value);
   });
   return no_penalty && plain_bias && options.top_p >= 1 && options.min_p <= 0;
 }
 
-bool is_alike(const SamplingOptions& a, const SamplingOptions& b) {
-  return a.temperature == b.temperature && a.top_k == b.top_k;
+bool is_alike(const FrameSampling& a, const FrameSampling& b, int n_codebooks) {
+  for (int codebook = 0; codebook < n_codebooks; ++codebook) {
+    const SamplingOptions& x = a.at(codebook);
+    const SamplingOptions& y = b.at(codebook);
+    if (temperature_at(x, codebook) != temperature_at(y, codebook)) return false;
+    if (top_k_at(x, codebook) != top_k_at(y, codebook)) return false;
+  }
+  return true;
+}
+
+// What a request adds to the logits of one codebook besides the mask.
+void add_biases(const FrameRequest& request, int codebook, std::span<float> row) {
+  for (const LogitBias& bias : request.sampling->at(codebook).logit_bias) {
+    if (bias.codebook == LogitBias::kAllCodebooks || bias.codebook == codebook)
+      row[static_cast<size_t>(bias.id)] += bias.value;
+  }
+  if (codebook > 0) return;
+  row[0] += request.stop_bias;
+  if (request.suppress_end) row[0] = kExcluded;
 }
 
 // The first request that samples.
@@ -27,10 +44,6 @@ const FrameRequest* first_free(std::span<const FrameRequest> batch) {
   const auto found =
       std::find_if(batch.begin(), batch.end(), [](const FrameRequest& request) { return request.forced.empty(); });
   return found == batch.end() ? nullptr : &*found;
-}
-
-const SamplingOptions& options_of(const FrameRequest& request, int codebook) {
-  return codebook == 0 ? request.sampling->backbone : request.sampling->depth;
 }
 
 // One value of each codebook and sequence, taken by index.
@@ -52,7 +65,7 @@ bool SamplingPlan::covers(std::span<const FrameRequest> batch, const ModelSpec& 
     if (!request.forced.empty()) return true;
     const FrameSampling& sampling = *request.sampling;
     return is_covered(sampling.backbone, spec.audio_vocab) && is_covered(sampling.depth, spec.audio_vocab) &&
-           is_alike(sampling.backbone, first->sampling->backbone) && is_alike(sampling.depth, first->sampling->depth) &&
+           is_alike(sampling, *first->sampling, spec.n_codebooks) && request.stop_bias <= 0 &&
            !(request.suppress_end && spec.n_valid_codes() < 2);
   });
 }
@@ -78,15 +91,15 @@ SamplingPlan::SamplingPlan(std::span<const FrameRequest> batch, const ModelSpec&
     for (const FrameRequest& request : batch) flags.push_back(request.forced.empty() ? 0 : 1);
     is_forced_ = mx::astype(to_array(flags, {n_batch}), mx::bool_, stream_);
   }
-  first_ = make_part(batch, spec, 0);
-  rest_ = make_part(batch, spec, 1);
-  if (first_.temperature == 0 && rest_.temperature == 0) return;
+  for (int codebook = 0; codebook < spec.n_codebooks; ++codebook)
+    parts_.push_back(make_part(batch, spec, codebook));
+  if (std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.temperature == 0; })) return;
   const auto vocab = static_cast<size_t>(spec.audio_vocab);
   std::vector<float> noise(static_cast<size_t>(spec.n_codebooks) * batch.size() * vocab);
   float* out = noise.data();
   for (int codebook = 0; codebook < spec.n_codebooks; ++codebook) {
     for (const FrameRequest& request : batch) {
-      const bool is_used = request.forced.empty() && (codebook == 0 ? first_ : rest_).temperature != 0;
+      const bool is_used = request.forced.empty() && parts_[static_cast<size_t>(codebook)].temperature != 0;
       // Ids without an entry are never drawn and need no noise.
       for (int id = 0; is_used && id < spec.n_valid_codes(); ++id) {
         out[id] = gumbel_noise(request.noise, static_cast<uint32_t>(codebook), static_cast<uint32_t>(id));
@@ -99,13 +112,14 @@ SamplingPlan::SamplingPlan(std::span<const FrameRequest> batch, const ModelSpec&
 
 SamplingPlan::Part SamplingPlan::make_part(std::span<const FrameRequest> batch, const ModelSpec& spec,
                                            int codebook) const {
-  const SamplingOptions& options = options_of(*first_free(batch), codebook);
+  const SamplingOptions& options = first_free(batch)->sampling->at(codebook);
   Part part;
-  part.temperature = options.temperature;
-  part.top_k = options.top_k > 0 && options.top_k < spec.audio_vocab ? options.top_k : 0;
+  part.temperature = temperature_at(options, codebook);
+  const int top_k = top_k_at(options, codebook);
+  part.top_k = top_k > 0 && top_k < spec.audio_vocab ? top_k : 0;
   const bool differs = std::any_of(batch.begin(), batch.end(), [&](const FrameRequest& request) {
-    return request.forced.empty() &&
-           ((codebook == 0 && request.suppress_end) || !options_of(request, codebook).logit_bias.empty());
+    const bool at_end = codebook == 0 && (request.suppress_end || request.stop_bias != 0);
+    return request.forced.empty() && (at_end || !request.sampling->at(codebook).logit_bias.empty());
   });
   if (!differs && spec.n_valid_codes() == spec.audio_vocab) return part;
   const auto vocab = static_cast<size_t>(spec.audio_vocab);
@@ -113,10 +127,7 @@ SamplingPlan::Part SamplingPlan::make_part(std::span<const FrameRequest> batch, 
   std::vector<float> bias(n_rows * vocab);
   for (size_t row = 0; row < n_rows; ++row) {
     float* out = bias.data() + row * vocab;
-    if (differs && batch[row].forced.empty()) {
-      for (const auto& [id, value] : options_of(batch[row], codebook).logit_bias) out[id] += value;
-      if (codebook == 0 && batch[row].suppress_end) out[0] = kExcluded;
-    }
+    if (differs && batch[row].forced.empty()) add_biases(batch[row], codebook, {out, vocab});
     std::fill(out + spec.n_valid_codes(), out + vocab, kExcluded);
   }
   part.bias = to_array(bias, {static_cast<int>(n_rows), spec.audio_vocab});
@@ -125,7 +136,7 @@ SamplingPlan::Part SamplingPlan::make_part(std::span<const FrameRequest> batch, 
 
 mx::array SamplingPlan::choose(int codebook, const mx::array& logits) const {
   if (forced_ && !is_forced_) return slab(*forced_, codebook, stream_);
-  const Part& part = codebook == 0 ? first_ : rest_;
+  const Part& part = parts_[static_cast<size_t>(codebook)];
   mx::array scores = part.bias ? mx::add(logits, *part.bias, stream_) : logits;
   if (part.temperature != 0) {
     scores = mx::divide(scores, mx::array(part.temperature), stream_);

@@ -1,14 +1,15 @@
 // Drawing codes inside the graph of a frame: the part of the sampler's definition (model/sampler.h) that devices do
 // well.
 //
-// Covered: greedy, temperature, top-k keeping ties, the mask of ids without an entry, minimum length, finite biases,
-// forced codes. The Gumbel noise is the sampler's own, computed on the host for the whole frame. Not covered (the host
-// then samples, codebook by codebook): penalties, top-p, min-p, options that differ within the batch. One frame's plan;
-// inference thread.
+// Covered: greedy, temperature and top-k (keeping ties) with their schedules, the mask of ids without an entry, minimum
+// length, finite biases, a stop bias that only codebook 0 feels, forced codes. The Gumbel noise is the sampler's own,
+// computed on the host for the whole frame. Not covered (the host then samples, codebook by codebook): penalties, top-p,
+// min-p, a stop bias above 0, options that differ within the batch. One frame's plan; inference thread.
 #pragma once
 
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "backends/mlx/device.h"
 #include "model/model.h"
@@ -34,8 +35,7 @@ class SamplingPlan {
   Part make_part(std::span<const FrameRequest> batch, const ModelSpec& spec, int codebook) const;
 
   mx::Stream stream_;
-  Part first_;
-  Part rest_;
+  std::vector<Part> parts_;             // one for each codebook; empty: all codes are forced
   std::optional<mx::array> noise_;      // [n_codebooks, batch, vocabulary]
   std::optional<mx::array> forced_;     // [n_codebooks, batch]
   std::optional<mx::array> is_forced_;  // [batch]; unset: all are
