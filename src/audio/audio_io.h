@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace csm {
 
@@ -22,10 +24,16 @@ inline constexpr int64_t kMaxSamples = int64_t{kMaxSeconds} * 96'000;
 // As read_audio, from the bytes of a file. `where` names them in errors.
 Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& where);
 
-// Clips to [-1, 1] and scales by 32768, the inverse of how 16-bit samples are read. Samples must be finite.
-int16_t to_int16(float sample);
+// Clips to [-1, 1] and scales by 2^(bits-1), the inverse of how integer samples are read. `noise` is added, in units of
+// the last bit. Samples must be finite.
+int32_t to_integer(double sample, int bits, double noise);
 
 // Throws kInvalidArgument when a sample is NaN or infinite: no file format gives that a meaning.
 void check_finite(std::span<const float> samples, const std::string& where);
+
+// As wav_stream_header, with tags in a LIST chunk; bits 16, 24 or 32.
+enum class Coding { kInteger, kFloat };
+std::string wav_pipe_header(int sample_rate_hz, Coding coding, int bits,
+                            const std::vector<std::pair<std::string, std::string>>& tags);
 
 }  // namespace csm

@@ -11,7 +11,7 @@
 #include <system_error>
 #include <vector>
 
-#include "audio/audio_library.h"
+#include "audio/containers.h"
 #include "backends/registry.h"
 #include "base/fail.h"
 #include "base/system.h"
