@@ -45,6 +45,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/csmConfig.cmake ${CMAKE_CURRENT_BINARY
 # pkg-config
 set(csm_pc_libs "-L\${libdir} -lcsm")
 set(csm_pc_requires "fmt sndfile soxr libebur128 libcurl libcrypto libpcre2-8")
+if(CSM_PORTAUDIO)
+  string(APPEND csm_pc_requires " portaudio-2.0")
+endif()
 if(csm_own_ggml)
   string(APPEND csm_pc_libs " -L\${libdir}/csm -Wl,-rpath,\${libdir}/csm -lggml -lggml-base")
 elseif(CSM_GGML)

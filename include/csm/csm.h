@@ -41,5 +41,6 @@
 #include <csm/error.h>
 #include <csm/hub.h>
 #include <csm/inspect.h>
+#include <csm/playback.h>
 #include <csm/speech.h>
 #include <csm/tensors.h>
