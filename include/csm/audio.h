@@ -81,9 +81,9 @@ struct AudioSummary {
 };
 
 // Where the bytes of a sound go when that is no file of ours: standard output, a socket, memory.
-class ByteSink {
+class SoundSink {
  public:
-  virtual ~ByteSink() = default;
+  virtual ~SoundSink() = default;
   virtual void write(const void* data, size_t n_bytes) = 0;  // all of them, or throws
   // Sinks that can move back get exact sizes in their headers; offset counts from the first byte that was written.
   virtual bool can_seek() const = 0;
@@ -102,7 +102,7 @@ class AudioWriter {
                                            const AudioOutputOptions& options);
   // Into a sink, which must outlive the writer; `where` names it in errors. Without a way back WAV has sizes of
   // 0xFFFFFFFF and FLAC no length; AIFF, AU, CAF, W64 and RF64 are kUnsupported.
-  static std::unique_ptr<AudioWriter> open(ByteSink& sink, const std::string& where, int sample_rate_hz,
+  static std::unique_ptr<AudioWriter> open(SoundSink& sink, const std::string& where, int sample_rate_hz,
                                            const AudioOutputOptions& options);
   virtual ~AudioWriter() = default;
 

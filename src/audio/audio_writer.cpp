@@ -14,7 +14,7 @@
 namespace csm {
 namespace {
 
-class FileSink : public ByteSink {
+class FileSink : public SoundSink {
  public:
   explicit FileSink(const std::string& path) : file_(path), can_seek_(::lseek(file_.descriptor(), 0, SEEK_CUR) >= 0) {}
   void write(const void* data, size_t n_bytes) override { file_.write(data, n_bytes); }
@@ -49,7 +49,7 @@ int64_t to_samples(double seconds, int sample_rate_hz) { return static_cast<int6
 
 class Writer : public AudioWriter {
  public:
-  Writer(std::unique_ptr<FileSink> file, ByteSink& sink, const std::string& path, const std::string& where,
+  Writer(std::unique_ptr<FileSink> file, SoundSink& sink, const std::string& path, const std::string& where,
          int sample_rate_hz, const AudioOutputOptions& options)
       : where_(where),
         file_(std::move(file)),
@@ -143,7 +143,7 @@ std::unique_ptr<AudioWriter> AudioWriter::open(const std::string& path, int samp
   return std::make_unique<Writer>(std::move(file), sink, path, in_errors(path), sample_rate_hz, options);
 }
 
-std::unique_ptr<AudioWriter> AudioWriter::open(ByteSink& sink, const std::string& where, int sample_rate_hz,
+std::unique_ptr<AudioWriter> AudioWriter::open(SoundSink& sink, const std::string& where, int sample_rate_hz,
                                                const AudioOutputOptions& options) {
   return std::make_unique<Writer>(nullptr, sink, "", "cannot write " + where, sample_rate_hz, options);
 }

@@ -1,5 +1,5 @@
-// libsndfile writes through callbacks into a ByteSink. Sinks without a way back get no corrected headers: what FLAC and
-// MP3 would put there is optional, Ogg needs none, and WAV gets a header of our own before bare samples.
+// libsndfile writes through callbacks into a SoundSink. Sinks without a way back get no corrected headers: what FLAC
+// and MP3 would put there is optional, Ogg needs none, and WAV gets a header of our own before bare samples.
 #include "audio/encoder.h"
 
 #include <algorithm>
@@ -151,7 +151,7 @@ sf_count_t Encoder::write(const void* data, sf_count_t n_bytes, void* user) {
   return n_bytes;
 }
 
-Encoder::Encoder(EncoderSpec spec, ByteSink& sink, std::string where)
+Encoder::Encoder(EncoderSpec spec, SoundSink& sink, std::string where)
     : spec_(std::move(spec)),
       where_(std::move(where)),
       bytes_{&sink, sink.can_seek()},

@@ -1,4 +1,4 @@
-// Samples -> the bytes of one container, through libsndfile, into a ByteSink.
+// Samples -> the bytes of one container, through libsndfile, into a SoundSink.
 //
 // Place in the flow: AudioWriter's last step. Owns nothing but its libsndfile handle; one thread.
 #pragma once
@@ -34,7 +34,7 @@ void check_encoding(const EncoderSpec& spec, Seekable seekable, const std::strin
 
 class Encoder {
  public:
-  Encoder(EncoderSpec spec, ByteSink& sink, std::string where);
+  Encoder(EncoderSpec spec, SoundSink& sink, std::string where);
   ~Encoder();  // without finish(), nothing more is written
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
@@ -49,7 +49,7 @@ class Encoder {
   // What libsndfile's callbacks see: a file that grows. Without a way back, bytes that would change earlier ones are
   // dropped.
   struct Bytes {
-    ByteSink* sink = nullptr;
+    SoundSink* sink = nullptr;
     bool can_seek = false;
     sf_count_t position = 0;
     sf_count_t length = 0;

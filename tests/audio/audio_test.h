@@ -97,7 +97,7 @@ Error error_of(const Action& action) {
   } while (false)
 
 // Standard output and sockets: bytes in memory, with or without a way back.
-class MemorySink : public ByteSink {
+class MemorySink : public SoundSink {
  public:
   explicit MemorySink(bool can_seek) : can_seek_(can_seek) {}
   void write(const void* data, size_t n_bytes) override {

@@ -369,7 +369,7 @@ TEST_F(Formats, ErrorsOfTheSinkComeThrough) {
 }
 
 // Counts instead of keeping: 4 GiB need no disk.
-class CountingSink : public ByteSink {
+class CountingSink : public SoundSink {
  public:
   void write(const void*, size_t n_bytes) override { position += n_bytes; }
   bool can_seek() const override { return true; }
