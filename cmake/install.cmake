@@ -44,7 +44,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/csmConfig.cmake ${CMAKE_CURRENT_BINARY
 
 # pkg-config
 set(csm_pc_libs "-L\${libdir} -lcsm")
-set(csm_pc_requires "fmt sndfile soxr libebur128 libcurl libcrypto libpcre2-8")
+set(csm_pc_requires "fmt sndfile soxr libebur128 libcurl libcrypto libpcre2-8 sentencepiece")
 if(CSM_PORTAUDIO)
   string(APPEND csm_pc_requires " portaudio-2.0")
 endif()

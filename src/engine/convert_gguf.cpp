@@ -78,6 +78,7 @@ GgufWriter make_writer(const Job& job, const GgufConvertOptions& options, const 
   writer.set_text(gguf::kConfig, job.texts.config);
   set_unless_empty(writer, gguf::kGenerationConfig, job.texts.generation_config);
   set_unless_empty(writer, gguf::kTokenizer, job.texts.tokenizer);
+  if (!job.texts.tokenizer_model.empty()) writer.set_bytes(gguf::kTokenizerModel, job.texts.tokenizer_model);
   set_unless_empty(writer, gguf::kModelCard, job.texts.model_card);
   writer.set_text(gguf::kVersion, CSM_VERSION);
   writer.set_text(gguf::kDate, date_text());

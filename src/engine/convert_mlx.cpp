@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxJsonBytes = uint64_t{4} << 20;
 // Small files that belong to a model, copied as they are.
-constexpr const char* kCompanions[] = {"tokenizer.json",         "tokenizer_config.json", "special_tokens_map.json",
+constexpr const char* kCompanions[] = {"tokenizer.json",         "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
                                        "generation_config.json", "processor_config.json", "preprocessor_config.json",
                                        "chat_template.jinja"};
 

@@ -25,7 +25,7 @@ LanguageModel& LoadedModel::need_language_model() const {
 
 const Tokenizer& LoadedModel::need_tokenizer() const {
   if (!tokenizer) {
-    fail(ErrorCode::kNotFound, "'{}' has no tokenizer.json, which text needs; copy it there from the model's origin",
+    fail(ErrorCode::kNotFound, "'{}' has no tokenizer.json or tokenizer.model, which text needs; copy one there from the model's origin",
          files.directory);
   }
   return *tokenizer;

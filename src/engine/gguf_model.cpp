@@ -36,6 +36,11 @@ ModelSpec read_spec(const GgufFile& file) {
   return spec;
 }
 
+std::string_view need_bytes(const GgufValue& value, const std::string& where) {
+  if (value.type == GgufType::kArray && value.element_type == GgufType::kU8) return value.bytes;
+  fail(ErrorCode::kInvalidData, "'{}': key {} must be u8[]; found {}", where, gguf::kTokenizerModel, value.describe());
+}
+
 GgufFile open_ours(const std::string& path) {
   GgufFile file = read_gguf(path);
   if (is_our_gguf(file)) return file;
@@ -99,7 +104,8 @@ void find_gguf_model(const std::string& path, const std::vector<std::string>& na
     return;
   }
   const GgufFile file = open_ours(files.gguf.front());
-  files.tokenizer = file.find(gguf::kTokenizer) != nullptr ? files.gguf.front() : "";
+  const bool has_tokenizer = file.find(gguf::kTokenizer) != nullptr || file.find(gguf::kTokenizerModel) != nullptr;
+  files.tokenizer = has_tokenizer ? files.gguf.front() : "";
 }
 
 ModelSpec read_gguf_spec(const ModelFiles& files) {
@@ -118,9 +124,12 @@ std::shared_ptr<const Checkpoint> load_gguf_checkpoint(const ModelFiles& files, 
   return Checkpoint::create(std::move(spec), std::move(file.tensors), file.where, check);
 }
 
-std::unique_ptr<Tokenizer> load_gguf_tokenizer(const ModelFiles& files) {
-  if (files.gguf.size() > 1) return load_published_tokenizer(files);
+std::unique_ptr<Tokenizer> load_gguf_tokenizer(const ModelFiles& files, int n_rows) {
+  if (files.gguf.size() > 1) return load_published_tokenizer(files, n_rows);
   const GgufFile file = open_ours(files.gguf.front());
+  if (const GgufValue* model = file.find(gguf::kTokenizerModel)) {
+    return Tokenizer::parse_model(need_bytes(*model, file.where), fmt::format("{} ({})", file.where, gguf::kTokenizerModel), n_rows);
+  }
   return Tokenizer::parse_json(file.text(gguf::kTokenizer), fmt::format("{} ({})", file.where, gguf::kTokenizer));
 }
 

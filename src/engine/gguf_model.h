@@ -31,6 +31,6 @@ void find_gguf_model(const std::string& path, const std::vector<std::string>& na
 std::shared_ptr<const Checkpoint> load_gguf_checkpoint(const ModelFiles& files, WeightCheck check);
 ModelSpec read_gguf_spec(const ModelFiles& files);
 // Errors: kNotFound when the model has none.
-std::unique_ptr<Tokenizer> load_gguf_tokenizer(const ModelFiles& files);
+std::unique_ptr<Tokenizer> load_gguf_tokenizer(const ModelFiles& files, int n_rows);
 
 }  // namespace csm

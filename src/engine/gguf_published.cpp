@@ -253,7 +253,7 @@ void find_published_companions(const std::vector<std::string>& names, ModelFiles
   };
   files.config = beside("config.json");
   files.generation_config = beside("generation_config.json");
-  files.tokenizer = beside("tokenizer.json");
+  files.tokenizer = find_tokenizer(files.directory);
   if (files.tokenizer.empty() && has_vocabulary(read_gguf(files.gguf.front()))) files.tokenizer = files.gguf.front();
 }
 
@@ -278,8 +278,8 @@ std::shared_ptr<const Checkpoint> load_published_checkpoint(const ModelFiles& fi
   return Checkpoint::create(std::move(spec), std::move(tensors), files.directory, check);
 }
 
-std::unique_ptr<Tokenizer> load_published_tokenizer(const ModelFiles& files) {
-  if (files.tokenizer != files.gguf.front()) return Tokenizer::load(files.tokenizer);
+std::unique_ptr<Tokenizer> load_published_tokenizer(const ModelFiles& files, int n_rows) {
+  if (files.tokenizer != files.gguf.front()) return Tokenizer::load(files.tokenizer, n_rows);
   const GgufFile file = read_gguf(files.gguf.front());
   return Tokenizer::parse_json(tokenizer_json(file), file.where + " (tokenizer.ggml)");
 }

@@ -160,9 +160,10 @@ FileReport inspect_model(const std::string& path) {
   }
   for (const std::string& file : files.weights) list_tensors(report, read_weight_file(file));
   if (!files.tokenizer.empty()) {
-    (void)load_tokenizer(files);
+    const int n_ids = load_tokenizer(files)->n_ids();
+    report.spec.emplace_back("tokenizer", fmt::format("{}, ids below {}", fs::path(files.tokenizer).filename().string(), n_ids));
   } else if (checkpoint->spec().has_language_model) {
-    report.warnings.push_back("no tokenizer.json: the model can be traced but cannot be given text");
+    report.warnings.push_back("no tokenizer.json or tokenizer.model: the model can be traced but cannot be given text");
   }
   return report;
 }
@@ -215,7 +216,7 @@ FileReport inspect(const std::string& path) {
   if (given.extension() == ".safetensors") return inspect_safetensors(path);
   if (is_gguf_name(path) || has_gguf_magic(path)) return inspect_gguf(path);
   const std::string name = given.filename().string();
-  const bool is_part_of_model = name == "tokenizer.json" || name == "generation_config.json" ||
+  const bool is_part_of_model = name == "tokenizer.json" || name == "tokenizer.model" || name == "generation_config.json" ||
                                 name.find(".safetensors.index.json") != std::string::npos;
   if (given.extension() == ".json" && !is_part_of_model) return inspect_config(path);
   return inspect_model(path);

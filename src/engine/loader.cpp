@@ -22,7 +22,7 @@ constexpr const char* kIndexEnding = ".safetensors.index.json";
 // sesame/csm-1b keeps the original weights under the usual name and the Transformers ones under this.
 constexpr const char* kIndexNames[] = {"transformers.safetensors.index.json", "model.safetensors.index.json"};
 constexpr const char* kHolds =
-    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json, or one GGUF file";
+    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json (or tokenizer.model), or one GGUF file";
 constexpr size_t kMaxListed = 8;
 
 bool is_regular(const fs::path& path) {
@@ -229,7 +229,7 @@ ModelFiles find_model_files(const std::string& path) {
   fs::path directory = is_folder(given) ? given : given.parent_path();
   if (directory.empty()) directory = ".";
   if (is_regular(given) && given.extension() != ".safetensors" && given.extension() != ".json" &&
-      given.extension() != ".gguf") {
+      given.extension() != ".gguf" && !is_tokenizer_model(path)) {
     fail(ErrorCode::kInvalidArgument, "'{}' is not a file of a model: {}", path, kHolds);
   }
   ModelFiles files;
@@ -249,8 +249,13 @@ ModelFiles find_model_files(const std::string& path) {
   files.weights = choose_weights(given, directory);
   add_codec_file(directory, files.weights);
   files.generation_config = optional_file(directory, "generation_config.json");
-  files.tokenizer = optional_file(directory, "tokenizer.json");
+  files.tokenizer = find_tokenizer(files.directory);
   return files;
+}
+
+std::string find_tokenizer(const std::string& directory) {
+  const std::string json = optional_file(directory, "tokenizer.json");
+  return json.empty() ? optional_file(directory, "tokenizer.model") : json;
 }
 
 std::vector<TensorInfo> read_weight_file(const std::string& path) {
@@ -273,12 +278,14 @@ std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files, Weigh
 
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files) {
   if (files.tokenizer.empty()) {
-    fail(ErrorCode::kNotFound, "'{}' has no tokenizer.json, which turns text into tokens; {}", files.directory, kHolds);
+    fail(ErrorCode::kNotFound, "'{}' has no tokenizer.json or tokenizer.model, which turns text into tokens; {}", files.directory, kHolds);
   }
   const bool in_gguf = !files.gguf.empty();
-  std::unique_ptr<Tokenizer> tokenizer = in_gguf ? load_gguf_tokenizer(files) : Tokenizer::load(files.tokenizer);
   const ModelSpec spec =
       in_gguf ? read_gguf_spec(files) : parse_model_spec(parse_json_file(files.config, kMaxConfigBytes), files.config);
+  const int n_rows = spec.has_language_model ? spec.text_vocab : kMaxTokenId + 1;
+  std::unique_ptr<Tokenizer> tokenizer =
+      in_gguf ? load_gguf_tokenizer(files, n_rows) : Tokenizer::load(files.tokenizer, n_rows);
   if (spec.has_language_model && tokenizer->n_ids() > spec.text_vocab) {
     fail(ErrorCode::kInvalidData,
          "'{}' has ids up to {}, but the model's text table has {} rows (text_vocab_size); it belongs to "

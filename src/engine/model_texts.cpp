@@ -33,8 +33,9 @@ std::string text_or_empty(const GgufFile& file, const char* key) {
 
 ModelTexts read_own(const std::string& path) {
   const GgufFile file = read_gguf(path);
+  const GgufValue* model = file.find(gguf::kTokenizerModel);
   return {text_or_empty(file, gguf::kConfig), text_or_empty(file, gguf::kGenerationConfig), text_or_empty(file, gguf::kTokenizer),
-          text_or_empty(file, gguf::kModelCard), text_or_empty(file, "general.license")};
+          model == nullptr ? "" : std::string(model->bytes), text_or_empty(file, gguf::kModelCard), text_or_empty(file, "general.license")};
 }
 
 std::string trimmed(std::string text) {
@@ -65,7 +66,8 @@ ModelTexts read_model_texts(const ModelFiles& files) {
   const bool is_published = !files.gguf.empty();
   texts.config = is_published && files.config.empty() ? published_config(files) : read_text_file(files.config, kMaxConfigBytes);
   const bool has_vocabulary_only = is_published && files.tokenizer == files.gguf.front();
-  texts.tokenizer = has_vocabulary_only ? tokenizer_json(read_gguf(files.tokenizer)) : read_if_named(files.tokenizer, kMaxTokenizerBytes);
+  std::string& tokenizer = is_tokenizer_model(files.tokenizer) ? texts.tokenizer_model : texts.tokenizer;
+  tokenizer = has_vocabulary_only ? tokenizer_json(read_gguf(files.tokenizer)) : read_if_named(files.tokenizer, kMaxTokenizerBytes);
   return texts;
 }
 

@@ -13,6 +13,7 @@ struct ModelTexts {
   std::string config;             // config.json
   std::string generation_config;  // "" where there is none, as below
   std::string tokenizer;          // tokenizer.json
+  std::string tokenizer_model;    // the bytes of tokenizer.model, where there is no tokenizer.json
   std::string model_card;         // README.md
   std::string license;            // as the model card's header names it: "apache-2.0"
 };

@@ -85,7 +85,10 @@ const std::vector<KnownModel>& known_models() {
 
 const std::vector<Companion>& tokenizer_companions() {
   static const std::vector<Companion> companions = {{"sesame/csm-1b", "tokenizer.json"},
-                                                    {"unsloth/csm-1b", "tokenizer.json"}};
+                                                    {"unsloth/csm-1b", "tokenizer.json"},
+                                                    {"sesame/csm-1b", "tokenizer.model"},
+                                                    {"unsloth/csm-1b", "tokenizer.model"},
+                                                    {"meta-llama/Llama-3.2-1B", "original/tokenizer.model"}};
   return companions;
 }
 

@@ -83,6 +83,7 @@ class GgufWriter {
   void set_u32(const std::string& key, uint32_t value);
   void set_f32(const std::string& key, float value);
   void set_strings(const std::string& key, const std::vector<std::string>& values);
+  void set_bytes(const std::string& key, std::string_view bytes);  // u8[]
   void set_i32s(const std::string& key, const std::vector<int32_t>& values);
   // shape as in PyTorch, one to four dimensions. Errors: kInvalidArgument for a name that is taken, a shape or a type that the format
   // cannot hold.

@@ -73,6 +73,14 @@ void GgufWriter::set_strings(const std::string& key, const std::vector<std::stri
   add_key(key, GgufType::kArray, std::move(bytes));
 }
 
+void GgufWriter::set_bytes(const std::string& key, std::string_view bytes) {
+  std::string value;
+  append(value, static_cast<uint32_t>(GgufType::kU8));
+  append<uint64_t>(value, bytes.size());
+  value += bytes;
+  add_key(key, GgufType::kArray, std::move(value));
+}
+
 void GgufWriter::set_i32s(const std::string& key, const std::vector<int32_t>& values) {
   std::string bytes;
   append(bytes, static_cast<uint32_t>(GgufType::kI32));

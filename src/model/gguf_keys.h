@@ -14,6 +14,7 @@ inline constexpr uint32_t kOurFormat = 1;
 inline constexpr const char* kConfig = "csm.config";                        // config.json
 inline constexpr const char* kGenerationConfig = "csm.generation_config";  // generation_config.json
 inline constexpr const char* kTokenizer = "csm.tokenizer";                  // tokenizer.json
+inline constexpr const char* kTokenizerModel = "csm.tokenizer_model";       // u8[]: tokenizer.model, where there is no tokenizer.json
 inline constexpr const char* kModelCard = "csm.model_card";                 // README.md
 inline constexpr const char* kVersion = "csm.version";                      // of the program that wrote the file
 inline constexpr const char* kDate = "csm.date";

@@ -11,9 +11,9 @@
 namespace csm {
 namespace {
 
-// The id that opens or closes a text: the model's own, else the tokenizer's token of that name.
-int32_t marker_id(int configured, const char* token, const ModelSpec& spec, const Tokenizer& tokenizer) {
-  const int32_t id = configured >= 0 ? configured : tokenizer.id_of(token);
+// The id that opens or closes a text: the model's own, else the tokenizer's.
+int32_t marker_id(int configured, int32_t named, const char* token, const ModelSpec& spec) {
+  const int32_t id = configured >= 0 ? configured : named;
   if (id < 0) {
     fail(ErrorCode::kInvalidData,
          "the tokenizer has no token '{}', which every text needs; use the tokenizer.json that belongs to the model",
@@ -43,8 +43,8 @@ PromptBuilder::PromptBuilder(const ModelSpec& spec, const Tokenizer& tokenizer) 
          "belongs to the model",
          tokenizer.n_ids() - 1, spec.text_vocab - 1);
   }
-  bos_ = marker_id(spec.text_bos_id, "<|begin_of_text|>", spec, tokenizer);
-  eos_ = marker_id(spec.text_eos_id, "<|end_of_text|>", spec, tokenizer);
+  bos_ = marker_id(spec.text_bos_id, tokenizer.bos_id(), "<|begin_of_text|>", spec);
+  eos_ = marker_id(spec.text_eos_id, tokenizer.eos_id(), "<|end_of_text|>", spec);
   prompt_.n_columns = spec.n_codebooks + 1;
 }
 

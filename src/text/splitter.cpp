@@ -121,9 +121,11 @@ class BuiltInSplitter : public Splitter {
 }  // namespace
 
 std::unique_ptr<Splitter> make_splitter(const std::string& pattern, const std::string& where) {
-  if (pattern == kLlama3Pattern) return std::make_unique<BuiltInSplitter>(after_llama3_match);
+  if (pattern == kLlama3Pattern) return make_llama3_splitter();
   return make_regex_splitter(pattern, where);
 }
+
+std::unique_ptr<Splitter> make_llama3_splitter() { return std::make_unique<BuiltInSplitter>(after_llama3_match); }
 
 std::unique_ptr<Splitter> make_gpt2_splitter() { return std::make_unique<BuiltInSplitter>(after_gpt2_match); }
 

@@ -26,6 +26,9 @@ class Splitter {
 // library that tokenizer.json files are written for. `where` is the path for messages.
 std::unique_ptr<Splitter> make_splitter(const std::string& pattern, const std::string& where);
 
+// Llama 3's pattern.
+std::unique_ptr<Splitter> make_llama3_splitter();
+
 // The pattern that the ByteLevel pre-tokeniser applies by itself.
 std::unique_ptr<Splitter> make_gpt2_splitter();
 

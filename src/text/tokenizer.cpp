@@ -3,14 +3,17 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "base/utf8.h"
 #include "io/file.h"
+#include "text/sentence_piece.h"
+#include "text/text_check.h"
+#include "text/tiktoken_file.h"
 #include "text/tokenizer_file.h"
 
 namespace csm {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 256u << 20;
+constexpr uint64_t kMaxModelBytes = 64u << 20;  // tokenizer.model; the largest known have 5 MB
 constexpr size_t kMaxTextBytes = 16u << 20;  // far beyond any model's window; keeps positions within 32 bits
 
 class ByteLevelTokenizer : public Tokenizer {
@@ -33,6 +36,8 @@ class ByteLevelTokenizer : public Tokenizer {
   }
 
   int n_ids() const override { return n_ids_; }
+  int32_t bos_id() const override { return id_of("<|begin_of_text|>"); }
+  int32_t eos_id() const override { return id_of("<|end_of_text|>"); }
 
   int32_t id_of(std::string_view token) const override {
     const std::string key(token);
@@ -49,15 +54,7 @@ class ByteLevelTokenizer : public Tokenizer {
 
  private:
   void append(std::string_view text, std::vector<int32_t>& ids) const {
-    if (text.size() > kMaxTextBytes) {
-      fail(ErrorCode::kInvalidArgument, "the text has {} bytes; expected at most {}; give it in parts", text.size(),
-           kMaxTextBytes);
-    }
-    const size_t invalid = first_invalid_utf8(text);
-    if (invalid != std::string_view::npos) {
-      fail(ErrorCode::kInvalidArgument, "the text is not valid UTF-8 at byte {} (0x{:02X}); convert it to UTF-8",
-           invalid, static_cast<unsigned char>(text[invalid]));
-    }
+    check_text(text, kMaxTextBytes);
     for (const TextPart& part : parts_.added.find(text)) {
       if (part.id >= 0) {
         ids.push_back(part.id);
@@ -88,8 +85,20 @@ std::unique_ptr<Tokenizer> Tokenizer::parse_json(std::string_view json, const st
   return std::make_unique<ByteLevelTokenizer>(read_tokenizer_parts(json, where));
 }
 
-std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& path) {
-  return parse_json(read_text_file(path, kMaxFileBytes), path);
+std::unique_ptr<Tokenizer> Tokenizer::parse_model(std::string_view bytes, const std::string& where, int n_rows) {
+  if (is_tiktoken_file(bytes)) return std::make_unique<ByteLevelTokenizer>(read_tiktoken_parts(bytes, where, n_rows));
+  return make_sentence_piece_tokenizer(bytes, where);
+}
+
+std::unique_ptr<Tokenizer> Tokenizer::load(const std::string& path, int n_rows) {
+  const bool is_model = is_tokenizer_model(path);
+  const std::string bytes = read_text_file(path, is_model ? kMaxModelBytes : kMaxFileBytes);
+  return is_model ? parse_model(bytes, path, n_rows) : parse_json(bytes, path);
+}
+
+bool is_tokenizer_model(const std::string& path) {
+  constexpr std::string_view kEnding = ".model";
+  return path.size() >= kEnding.size() && path.compare(path.size() - kEnding.size(), kEnding.size(), kEnding) == 0;
 }
 
 }  // namespace csm

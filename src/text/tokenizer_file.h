@@ -18,10 +18,9 @@
 #include "text/added_tokens.h"
 #include "text/byte_pairs.h"
 #include "text/splitter.h"
+#include "text/tokenizer.h"
 
 namespace csm {
-
-inline constexpr int kMaxTokenId = (1 << 24) - 1;
 
 struct TokenizerParts {
   std::unique_ptr<BytePairs> pairs;
