@@ -121,7 +121,7 @@ def main():
             assert all(t != t.strip() or t[0] == "\u2581" or t[-1] == "\u2581" for t in differing), differing
             print(name, len(model.pieces), "pieces", len(plain), "texts", len(differing), "differ in blanks at their ends")
             marked_words = ["hello", "World", "the", "tokens", "<s>", "</s>", "<ctl>", "<unk>"]
-            row["marked"] = [t for t in texts(rng, marked_words, 40) if t.strip() == t]
+            row["marked"] = [t.strip() for t in texts(rng, marked_words, 40)]
             row["json"] = [encode(t) for t in row["marked"]]
         rows.append(row)
     (OUT / "vectors.json").write_text(json.dumps({"models": rows}, ensure_ascii=True, separators=(",", ":")) + "\n")

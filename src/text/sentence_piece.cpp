@@ -17,7 +17,10 @@ constexpr size_t kMaxTextBytes = size_t{1} << 20;
 
 using Processor = sentencepiece::SentencePieceProcessor;
 
-std::unique_ptr<Processor> make_processor(const SentencePieceModel& model, const std::string& where) {
+enum class DummyPrefix { kNo, kYes };
+
+std::unique_ptr<Processor> make_processor(SentencePieceModel model, const std::string& where, DummyPrefix prefix) {
+  model.add_dummy_prefix = prefix == DummyPrefix::kYes;
   auto processor = std::make_unique<Processor>();
   const auto status = processor->LoadFromSerializedProto(to_protobuf(model));
   if (!status.ok()) fail(ErrorCode::kInvalidData, "'{}': libsentencepiece does not take this model: {}", where, status.message());
@@ -27,12 +30,11 @@ std::unique_ptr<Processor> make_processor(const SentencePieceModel& model, const
 class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(SentencePieceModel model, const std::string& where) {
-    start_ = make_processor(model, where);
+    const bool starts_with_blank = model.add_dummy_prefix;
+    plain_ = make_processor(model, where, DummyPrefix::kNo);
+    blank_ = make_processor(model, where, DummyPrefix::kYes);
+    start_ = starts_with_blank ? blank_.get() : plain_.get();
     strips_ = model.remove_extra_whitespaces;
-    if (model.add_dummy_prefix && !model.whitespace_as_suffix) {
-      model.add_dummy_prefix = false;
-      middle_ = make_processor(model, where);
-    }
     for (size_t i = 0; i < model.pieces.size(); ++i) {
       const auto id = static_cast<int32_t>(i);
       const SentencePiece& piece = model.pieces[i];
@@ -81,20 +83,19 @@ class SentencePieceTokenizer : public Tokenizer {
         continue;
       }
       std::vector<int> found;
-      const auto status = processor_for(part.text, part.text.data() == text.data()).Encode(part.text, &found);
+      const Processor& processor = part.text.data() == text.data() ? *start_ : middle(part.text);
+      const auto status = processor.Encode(part.text, &found);
       if (!status.ok()) fail(ErrorCode::kInternal, "libsentencepiece cannot encode this text: {}", status.message());
       ids.insert(ids.end(), found.begin(), found.end());
     }
   }
 
   // Behind a marker there is a blank only where the text has one; the library strips that before it puts its own.
-  const Processor& processor_for(std::string_view part, bool is_start) const {
-    const bool gets_blank = is_start || (strips_ && part.front() == ' ');
-    return gets_blank || !middle_ ? *start_ : *middle_;
-  }
+  const Processor& middle(std::string_view part) const { return strips_ && part.front() == ' ' ? *blank_ : *plain_; }
 
-  std::unique_ptr<Processor> start_;
-  std::unique_ptr<Processor> middle_;  // puts no blank in front; null when the model never does, or puts it behind
+  std::unique_ptr<Processor> plain_;  // puts no blank in front
+  std::unique_ptr<Processor> blank_;  // puts one there
+  const Processor* start_;            // what the model does at the start of a text
   bool strips_ = true;
   AddedTokens markers_;
   std::unordered_map<std::string, int32_t> ids_;

@@ -149,6 +149,7 @@ void add_special(int32_t id, const std::string& name, TokenizerParts& parts) {
 }  // namespace
 
 bool is_tiktoken_file(std::string_view bytes) {
+  bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
   size_t position = 0;
   Line line;
   return parse_line(next_line(bytes.substr(0, 2 * kMaxTokenBytes), position), line);

@@ -1,5 +1,6 @@
 // Conversion to GGUF as a user sees it: the same logits and samples, bit for bit, whatever the source's layout and the type.
 #include <csm/convert.h>
+#include <csm/inspect.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -140,6 +141,26 @@ TEST_F(Convert, CodecAndTokenizerComeAlong) {
   EXPECT_EQ(copy->encode(clip, 0).ids, codes.ids);
   EXPECT_EQ(copy->decode(codes).samples, source->decode(codes).samples);
   EXPECT_EQ(copy->default_backbone_sampling().top_k, source->default_backbone_sampling().top_k);
+}
+
+TEST_F(Convert, ATokenizerModelComesAlong) {
+  for (const std::string name : {"plain.model", "llama"}) {
+    Folder source;
+    for (const char* file : {"config.json", "model.safetensors"}) source.add(kData + "/ckpt/csm-tiny-a/" + file);
+    source.write("tokenizer.model", name == "llama" ? "YQ== 0\nYg== 1\nYWI= 2\nIA== 3\n" : read_text_file(kData + "/../../text/sentencepiece/" + name, 1 << 20));
+    const std::string path = directory_.file(name + ".gguf");
+    convert_to_gguf(source.path(), path, {});
+    const std::string again = directory_.file(name + "-again.gguf");
+    convert_to_gguf(path, again, {});
+    const TokenizeResult expected = tokenize(source.path(), "ab <s>ba<|eot_id|>");
+    EXPECT_GE(expected.ids.size(), 5u);
+    for (const std::string& file : {path, again}) {
+      EXPECT_EQ(tokenize(file, "ab <s>ba<|eot_id|>").ids_bos_eos, expected.ids_bos_eos) << file;
+    }
+    // Bytes that are no tokenizer are found before anything is written.
+    source.write("tokenizer.model", "nothing");
+    failure(source.path(), {}, ErrorCode::kInvalidData);
+  }
 }
 
 TEST_F(Convert, ACodecAlone) {

@@ -15,6 +15,8 @@ std::string found_error(const std::string& path, ErrorCode code) {
 
 std::string name_of(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
+const std::string kPieces = std::string(CSM_TEST_DATA) + "/../../text/sentencepiece/";
+
 TEST(Loader, EveryTinyCheckpointLoads) {
   for (const char* name : {"csm-tiny-a", "csm-tiny-b", "csm-tiny-f/hf-f32", "csm-tiny-f/hf-bf16", "csm-tiny-f/hf-f16",
                            "csm-tiny-f/hf-sharded-bf16", "csm-tiny-f/original", "mimi-tiny-c", "nano"}) {
@@ -170,6 +172,23 @@ TEST(Loader, TokenizerMustFitTheTextTable) {
   directory.remove("tokenizer.json");
   const ModelFiles files = find_model_files(directory.path());
   EXPECT_TRUE(contains(error_of([&] { load_tokenizer(files); }, ErrorCode::kNotFound), "tokenizer.json"));
+}
+
+TEST(Loader, TokenizerModelWhereThereIsNoJson) {
+  ModelDirectory directory("csm-tiny-a");
+  directory.add(kPieces + "plain.model", "tokenizer.model");
+  EXPECT_EQ(std::filesystem::path(find_model_files(directory.path()).tokenizer).filename(), "tokenizer.json") << "it comes first";
+  directory.remove("tokenizer.json");
+  const ModelFiles files = find_model_files(directory.file("tokenizer.model"));
+  EXPECT_EQ(files.tokenizer, directory.file("tokenizer.model"));
+  const auto tokenizer = load_tokenizer(files);
+  EXPECT_EQ(tokenizer->n_ids(), 200);
+  EXPECT_EQ(tokenizer->printable(tokenizer->bos_id()), "<s>");
+  directory.add(kPieces + "unigram.model", "tokenizer.model");
+  EXPECT_TRUE(contains(error_of([&] { load_tokenizer(files); }, ErrorCode::kInvalidData), "text_vocab_size"));
+  // Llama 3's form.
+  directory.write("tokenizer.model", "YQ== 0\nYg== 1\n");
+  EXPECT_EQ(load_tokenizer(files)->n_ids(), 2 + 256);
 }
 
 TEST(Loader, GenerationConfigIsChecked) {

@@ -132,6 +132,19 @@ TEST_F(PullTest, CompanionBehindAGate) {
   EXPECT_EQ(pull("tiny/no-tokenizer").companions, std::vector<std::string>{"unsloth/csm-1b/tokenizer.json"});
 }
 
+TEST_F(PullTest, TokenizerModelWhereThereIsNoJson) {
+  publish("tiny/pieces", "ckpt/nano", {"config.json", "model.safetensors"});
+  publish_file("tiny/pieces", "tokenizer.model", "YQ== 0\n");
+  const PulledModel own = pull("tiny/pieces");
+  EXPECT_TRUE(own.companions.empty());
+  EXPECT_EQ(read_bytes(own.path + "/tokenizer.model"), "YQ== 0\n");
+  publish("tiny/no-tokenizer", "ckpt/nano", {"config.json", "model.safetensors"});
+  publish_file("meta-llama/Llama-3.2-1B", "original/tokenizer.model", "Yg== 0\n");
+  const PulledModel other = pull("tiny/no-tokenizer");
+  EXPECT_EQ(other.companions, std::vector<std::string>{"meta-llama/Llama-3.2-1B/original/tokenizer.model"});
+  EXPECT_EQ(read_bytes(other.path + "/tokenizer.model"), "Yg== 0\n");
+}
+
 TEST_F(PullTest, NamedFileOfSeveral) {
   publish_file("tiny/sizes", "a-q4_k.gguf", some_bytes(100, 1));
   publish_file("tiny/sizes", "b-q8_0.gguf", some_bytes(200, 2));

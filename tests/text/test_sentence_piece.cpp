@@ -164,7 +164,7 @@ TEST(SentencePiece, RulesInACircleOrTooDeep) {
     map.resize(4 + n_bytes + 1, '\0');
     map.replace(0, 4, reinterpret_cast<const char*>(&n_bytes), 4);
     const auto put = [&](uint32_t position, uint32_t unit) { map.replace(4 + 4 * position, 4, reinterpret_cast<const char*>(&unit), 4); };
-    for (uint32_t i = 0; i < n_bytes / 4; ++i) put(i, i & 0xFF ^ 1u);  // no byte leads anywhere
+    for (uint32_t i = 0; i < n_bytes / 4; ++i) put(i, (i & 0xFFu) ^ 1u);  // no byte leads anywhere
     uint32_t position = 0;
     for (uint32_t i = 0; i < n_units; ++i) {
       const uint32_t base = closes && i + 1 == n_units ? 256 : 256 * (i + 1);
@@ -181,7 +181,11 @@ TEST(SentencePiece, RulesInACircleOrTooDeep) {
 TEST(SentencePiece, NoDamageIsFatal) {
   const std::string bytes = model_bytes("plain");
   for (size_t n = 0; n < bytes.size(); n += 7) {
-    message_of(ErrorCode::kInvalidData, [&] { Tokenizer::parse_model(bytes.substr(0, n), "t"); });
+    try {  // what was cut between two fields may be whole
+      EXPECT_GT(Tokenizer::parse_model(bytes.substr(0, n), "t")->n_ids(), 3);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidData) << error.what();
+    }
   }
   for (size_t i = 0; i < bytes.size(); i += 5) {
     std::string changed = bytes;
