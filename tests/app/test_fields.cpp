@@ -53,7 +53,7 @@ std::string text_of(const std::optional<SamplingOptions>& sampling) {
   const SamplingOptions& s = sampling.value();
   std::string text = fmt::format("{} {} {} {} {} {} {} {}", s.temperature, s.top_k, s.top_p, s.min_p, s.repetition_penalty,
                                  s.frequency_penalty, s.presence_penalty, s.penalty_window);
-  for (const auto& [id, value] : s.logit_bias) text += fmt::format(" {}:{}", id, value);
+  for (const LogitBias& bias : s.logit_bias) text += fmt::format(" {}@{}:{}", bias.codebook, bias.id, bias.value);
   return text;
 }
 
