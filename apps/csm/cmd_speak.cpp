@@ -129,7 +129,28 @@ class SampleSink {
   size_t n_samples_ = 0;
 };
 
+// All of it before any of it is written: the guard may draw it again.
+SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
+  Progress progress(options.settings.output.quiet);
+  progress.show("reading the prompt");
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<HoldSignals> held;  // until the first samples a signal may end us at once: nothing is written
+  const SpeechResult result = engine.synthesize(request, [&](const SpeechProgress& so_far) {
+    if (!held) held.emplace();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    progress.speech(so_far.audio_seconds, elapsed.count());
+    return !interrupted();
+  });
+  progress.clear();
+  check_interrupt();
+  SampleSink sink(options, engine.sample_rate_hz());
+  sink.add(result.audio.samples);
+  sink.finish();
+  return result.stats;
+}
+
 SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
+  if (!options.to_stdout() && request.guard.policy == GuardPolicy::kRetry) return speak_whole(engine, request, options);
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
@@ -155,13 +176,33 @@ SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptio
   return stats;
 }
 
+std::string ending(const SpeechStats& stats) {
+  std::string text = "ended by the model";
+  if (stats.finish_reason == FinishReason::kMaxLength) text = "stopped at the length limit";
+  if (stats.finish_reason == FinishReason::kLoop) text = "stopped as it repeated itself";
+  if (stats.finish_reason == FinishReason::kSilence) text = "stopped as it fell silent";
+  if (stats.n_attempts > 1) text += fmt::format(", attempt {} of it", stats.n_attempts);
+  return text;
+}
+
+Json to_json(const std::vector<GuardFinding>& findings) {
+  Json list = Json::array();
+  for (const GuardFinding& finding : findings) {
+    list.push_back({{"attempt", finding.attempt},
+                    {"reason", to_string(finding.reason)},
+                    {"at_seconds", finding.at_seconds},
+                    {"kept_seconds", finding.kept_seconds},
+                    {"period_seconds", finding.period_seconds}});
+  }
+  return list;
+}
+
 void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
   if (options.settings.output.quiet) return;
   print_text(fmt::format(
       "csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
       options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds, stats.n_frames,
-      stats.real_time_factor, stats.seed,
-      stats.finish_reason == FinishReason::kMaxLength ? "stopped at the length limit" : "ended by the model"));
+      stats.real_time_factor, stats.seed, ending(stats)));
 }
 
 Json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
@@ -169,6 +210,8 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
   return {{"file", options.output},         {"model", model},
           {"seconds", stats.audio_seconds}, {"frames", stats.n_frames},
           {"seed", request.seed},           {"finish_reason", to_string(stats.finish_reason)},
+          {"attempts", stats.n_attempts},   {"found", to_json(stats.findings)},
+          {"expected_seconds", stats.expected_seconds},
           {"rtf", stats.real_time_factor},  {"first_audio_ms", stats.first_audio_ms},
           {"context_ms", stats.context_ms}, {"prefill_ms", stats.prefill_ms},
           {"total_ms", stats.total_ms},     {"prompt_positions", stats.n_prompt_positions},
@@ -184,6 +227,7 @@ int run_speak(SpeakOptions options) {
     check_audio_path(options.output, engine->sample_rate_hz(), options.format());
   }
   apply_settings(options.settings, *engine, request);
+  apply_voice(options.settings, *engine, request);
   if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
   if (options.output.empty()) return kDone;
   SpeechStats stats = speak(*engine, request, options);

@@ -27,6 +27,7 @@ void add_inspect(CLI::App& program, Commands& commands);
 void add_doctor(CLI::App& program, Commands& commands);
 void add_pull(CLI::App& program, Commands& commands);
 void add_models(CLI::App& program, Commands& commands);  // models, models rm
+void add_voice(CLI::App& program, Commands& commands);  // voice add, list, show, rm, export, import
 void add_convert(CLI::App& program, Commands& commands);
 void add_bench(CLI::App& program, Commands& commands);
 void add_config(CLI::App& program, Commands& commands);

@@ -10,7 +10,12 @@
 
 namespace csm::app {
 
-// Speaker, seed (drawn anew where none is set), limits of length and sampling. Text and context are left alone.
+// Speaker, seed (drawn anew where none is set), limits of length, guard and sampling. Text and context are left alone.
 void apply_settings(const Settings& settings, const Engine& engine, SpeechRequest& request);
+
+// After apply_settings: the voice's clips come before the context that there is, as turns of the request's speaker, who is
+// the voice's own where neither setting nor context names one. Without a voice, the first speaker number that a model
+// which knows no voices by number is asked for gives a warning. Errors: those of find_voice and voice_turns.
+void apply_voice(const Settings& settings, Engine& engine, SpeechRequest& request);
 
 }  // namespace csm::app

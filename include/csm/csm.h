@@ -44,3 +44,4 @@
 #include <csm/playback.h>
 #include <csm/speech.h>
 #include <csm/tensors.h>
+#include <csm/voice.h>

@@ -62,6 +62,8 @@ TokenizeResult tokenize(const std::string& model, const std::string& text);
 
 // Where the bundled model is: $CSM_MODEL, beside the program's build tree, or the install prefix. Empty when there is none.
 std::string bundled_model_path();
+// The folder of the voices that come with it (csm/voice.h), or "".
+std::string bundled_voices_path();
 
 // Peak resident memory of this process in bytes.
 uint64_t peak_memory_bytes();

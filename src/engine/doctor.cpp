@@ -83,20 +83,37 @@ void report_model(SystemReport& report) {
 
 }  // namespace
 
-std::string bundled_model_path() {
-  if (const char* chosen = std::getenv("CSM_MODEL"); chosen != nullptr && *chosen != '\0') return chosen;
+namespace {
+
+// Where something that comes with csm.cpp may lie.
+std::vector<fs::path> bundled_places(const char* name) {
   // First beside an installed program or library, wherever its prefix was moved (PREFIX/bin/csm,
   // PREFIX/lib/ARCH/libcsm.so), so that it needs nothing of the place where it was built.
   std::vector<fs::path> places;
   fs::path prefix = own_file().parent_path();
   for (int levels = 0; levels < 3 && prefix.has_relative_path(); ++levels) {
     prefix = prefix.parent_path();
-    places.push_back(prefix / "share/csm/models" / kBundledName);
+    places.push_back(prefix / "share/csm/models" / name);
   }
-  places.push_back(fs::path(CSM_SOURCE_MODELS_DIR) / kBundledName);
-  places.push_back(fs::path(CSM_INSTALL_MODELS_DIR) / kBundledName);
-  for (const fs::path& place : places) {
+  places.push_back(fs::path(CSM_SOURCE_MODELS_DIR) / name);
+  places.push_back(fs::path(CSM_INSTALL_MODELS_DIR) / name);
+  return places;
+}
+
+}  // namespace
+
+std::string bundled_model_path() {
+  if (const char* chosen = std::getenv("CSM_MODEL"); chosen != nullptr && *chosen != '\0') return chosen;
+  for (const fs::path& place : bundled_places(kBundledName)) {
     if (is_model(place)) return place.lexically_normal().string();
+  }
+  return "";
+}
+
+std::string bundled_voices_path() {
+  std::error_code error;
+  for (const fs::path& place : bundled_places("voices")) {
+    if (fs::is_directory(place, error)) return place.lexically_normal().string();
   }
   return "";
 }

@@ -65,7 +65,7 @@ int frames_of(double seconds, double frame_rate_hz) {
 
 void GuardOptions::validate() const {
   check_field("max_retries", max_retries, 0, 100);
-  if (letters_per_second != 0) check_field("letters_per_second", letters_per_second, 1, 100, ", or 0 to learn it");
+  check_field("letters_per_second", letters_per_second, 0, 100, " (0 = learned)");
   check_field("length_factor", length_factor, 1, 100);
   check_field("slack_seconds", slack_seconds, 0, 1000);
   check_field("max_silence_seconds", max_silence_seconds, 0.5, 1000);

@@ -54,6 +54,10 @@ std::string text_of(const std::optional<SamplingOptions>& sampling) {
   std::string text = fmt::format("{} {} {} {} {} {} {} {}", s.temperature, s.top_k, s.top_p, s.min_p, s.repetition_penalty,
                                  s.frequency_penalty, s.presence_penalty, s.penalty_window);
   for (const LogitBias& bias : s.logit_bias) text += fmt::format(" {}@{}:{}", bias.codebook, bias.id, bias.value);
+  for (const Schedule& schedule : {s.temperature_schedule, s.top_k_schedule}) {
+    text += " schedule";
+    for (const SchedulePoint& point : schedule) text += fmt::format(" {}:{}", point.codebook, point.value);
+  }
   return text;
 }
 
@@ -68,6 +72,11 @@ std::string consequences(const Settings& settings, const Engine& engine) {
                                  e.quantize, e.codec_dtype, e.kv_type);
   text += fmt::format("request {} {} {} {}\n", request.speaker, request.seed, request.max_seconds.value_or(0),
                       request.min_frames);
+  const GuardOptions& g = request.guard;
+  text += fmt::format("guard {} {} {} {} {} {} trim {} {} voice {} {}\n", to_string(g.policy), g.max_retries,
+                      g.letters_per_second, g.length_factor, g.slack_seconds, g.max_silence_seconds,
+                      request.trim.lead_seconds.value_or(-1), request.trim.trail_seconds.value_or(-1),
+                      settings.speech.voice, request.stop_bias);
   text += "backbone " + text_of(request.backbone_sampling) + "\ndepth " + text_of(request.depth_sampling) + "\n";
   return text + fmt::format("output {} {}\n", settings.output.is_float, settings.output.quiet);
 }

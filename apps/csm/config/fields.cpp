@@ -7,6 +7,7 @@ namespace csm::app {
 const std::vector<Section>& sections() {
   static const std::vector<Section> all = {
       {"speech", "Speaker, length and chance"},
+      {"guard", "Speech that runs away, and silence around it"},
       {"sampling", "Sampling", "the model's generation_config.json"},
       {"depth", "Sampling of the depth decoder, where it shall differ", "as in [sampling]"},
       {"output", "Output"},
@@ -20,6 +21,7 @@ const std::vector<Field>& fields() {
   static const std::vector<Field> table = [] {
     std::vector<Field> all;
     add_speech_fields(all);
+    add_guard_fields(all);
     add_sampling_fields(all);
     add_output_fields(all);
     add_engine_fields(all);

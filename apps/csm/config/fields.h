@@ -21,9 +21,10 @@ struct Section {
 // Which commands take a field. A new command is added to the lists that fit, and takes what they take.
 inline const std::vector<std::string> kSpeakers = {"speak"};                                  // say something
 inline const std::vector<std::string> kLanguageModelUsers = {"speak", "trace"};               // load the whole model
-inline const std::vector<std::string> kCodecUsers = {"speak", "trace", "codec encode", "codec decode"};  // load the codec
+inline const std::vector<std::string> kCodecUsers = {"speak", "trace", "codec encode", "codec decode",
+                                                     "voice add"};                             // load the codec
 inline const std::vector<std::string> kModelReaders = {"speak",        "trace",    "codec encode",
-                                                       "codec decode", "tokenize", "inspect"};
+                                                       "codec decode", "tokenize", "inspect", "voice add"};
 
 const std::vector<Section>& sections();
 const std::vector<Field>& fields();
@@ -35,6 +36,7 @@ const Field* find_field(const std::string& name);
 // Each adds its part, in the order in which help and documentation show them.
 void add_engine_fields(std::vector<Field>& table);
 void add_speech_fields(std::vector<Field>& table);
+void add_guard_fields(std::vector<Field>& table);
 void add_sampling_fields(std::vector<Field>& table);
 void add_output_fields(std::vector<Field>& table);
 

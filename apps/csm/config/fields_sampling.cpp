@@ -1,5 +1,6 @@
 // Settings of SamplingOptions: each twice, for the model as a whole and for the depth decoder alone.
 #include "config/fields.h"
+#include "sampling_text.h"
 
 namespace csm::app {
 namespace {
@@ -27,6 +28,33 @@ Field field_of(const Half& half, const char* name, T Part::*member, Range range,
   return field;
 }
 
+// The library's own check of options that came of a text.
+template <typename Parse, typename Member>
+std::function<void(const std::string&)> checked_sampling(Parse parse, Member member) {
+  return [parse, member](const std::string& value) {
+    SamplingOptions options;
+    options.*member = parse(value);
+    options.validate("sampling");
+  };
+}
+
+void add_by_codebook(std::vector<Field>& table, const Half& half) {
+  Field field = field_of(half, "temperature-schedule", &Part::temperature_schedule, {}, "LIST",
+                         "Temperature by codebook, linear between: 0:0.9,7:0.4", {});
+  field.check = checked_sampling(parse_schedule, &SamplingOptions::temperature_schedule);
+  field.suggestions = {"0:0.9,7:0.4"};
+  table.push_back(field);
+  field = field_of(half, "top-k-schedule", &Part::top_k_schedule, {}, "LIST", "Top-k by codebook: 0:50,7:10", {});
+  field.check = checked_sampling(parse_schedule, &SamplingOptions::top_k_schedule);
+  field.suggestions = {"0:50,7:10"};
+  table.push_back(field);
+  field = field_of(half, "logit-bias", &Part::logit_bias, {}, "LIST",
+                   "Added to logits: ID:VALUE, CODEBOOK@ID:VALUE for one codebook; -inf forbids", {});
+  field.check = checked_sampling(parse_logit_bias, &SamplingOptions::logit_bias);
+  field.suggestions = {"0@40:2.5"};
+  table.push_back(field);
+}
+
 void add_half(std::vector<Field>& table, const Half& half) {
   const auto add = [&](const char* name, auto member, Range range, const char* type, const char* help,
                        const std::vector<std::string>& aliases) {
@@ -44,6 +72,7 @@ void add_half(std::vector<Field>& table, const Half& half) {
   add("presence-penalty", &Part::presence_penalty, penalty, "X", "Subtracted once from used codes; 0 = off", {});
   add("penalty-window", &Part::penalty_window, from(0), "FRAMES", "How far back penalties look; 0 = to the start",
       {"repeat-last-n"});
+  add_by_codebook(table, half);
 }
 
 }  // namespace
@@ -54,7 +83,7 @@ void add_sampling_fields(std::vector<Field>& table) {
                    .name = "greedy",
                    .binding = bind([](Settings& s) -> auto& { return s.sampling.greedy; }),
                    .help = "Always the most probable code: same as temperature 0",
-                   .instead_of = {"temperature", "depth-temperature"},
+                   .instead_of = {"temperature", "depth-temperature", "temperature-schedule", "depth-temperature-schedule"},
                    .commands = kSpeakers});
   add_half(table, {"depth", "depth-", &SamplingSettings::depth});
 }

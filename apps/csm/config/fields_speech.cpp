@@ -25,6 +25,13 @@ void add_speech_fields(std::vector<Field>& table) {
                    .aliases = {{.flag = "--speaker-id"}},
                    .commands = kSpeakers});
   table.push_back({.section = "speech",
+                   .name = "voice",
+                   .binding = bind([](Settings& s) -> auto& { return s.speech.voice; }),
+                   .type = "NAME|FILE",
+                   .help = "How the speaker sounds; `csm voice list` names them",
+                   .unset = "none",
+                   .commands = kSpeakers});
+  table.push_back({.section = "speech",
                    .name = "seed",
                    .binding = bind([](Settings& s) -> auto& { return s.speech.seed; }),
                    .range = from(0),
@@ -59,6 +66,13 @@ void add_speech_fields(std::vector<Field>& table) {
                    .type = "N",
                    .help = "The model may not end before this many frames of 80 ms",
                    .aliases = {{.flag = "--min-length"}, {.flag = "--min-new-tokens"}},
+                   .commands = kSpeakers});
+  table.push_back({.section = "speech",
+                   .name = "stop-bias",
+                   .binding = bind([](Settings& s) -> auto& { return s.speech.stop_bias; }),
+                   .range = from(-1000).to(1000),
+                   .type = "X",
+                   .help = "Above 0 speech ends sooner, below 0 later",
                    .commands = kSpeakers});
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace csm::app {
 
@@ -17,6 +18,7 @@ struct SamplingSettings {
   struct Part {
     std::optional<float> temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
     std::optional<int> top_k, penalty_window;
+    std::optional<std::string> temperature_schedule, top_k_schedule, logit_bias;  // sampling_text.h
   };
   Part both;   // temperature ...
   Part depth;  // depth-temperature ...: wins over `both` in the depth decoder
@@ -32,6 +34,12 @@ struct SpeechSettings {
   std::optional<double> max_seconds;
   std::optional<int> max_frames;
   int min_frames = 0;
+  float stop_bias = 0;
+  std::string voice;  // a name, or the path of a file
+  // Unlike in the library, the guard is on.
+  std::string guard_policy = "retry";
+  GuardOptions guard;  // but for its policy
+  TrimOptions trim;
 };
 
 struct OutputSettings {
