@@ -45,11 +45,16 @@ struct VoiceOptions {
 Json to_json(const VoiceEntry& entry, const Voice& voice) {
   Json clips = Json::array();
   for (const VoiceClip& clip : voice.clips) clips.push_back({{"text", clip.text}, {"frames", clip.codes.n_frames()}});
-  return {{"name", entry.name},           {"path", entry.path},
-          {"bundled", entry.is_bundled},  {"speaker", voice.speaker},
-          {"license", voice.license},     {"description", voice.description},
-          {"seconds", voice.seconds()},   {"sample_rate_hz", voice.codec.sample_rate_hz},
-          {"n_codebooks", voice.codec.n_codebooks}, {"clips", clips}};
+  return {{"name", entry.name},
+          {"path", entry.path},
+          {"bundled", entry.is_bundled},
+          {"speaker", voice.speaker},
+          {"license", voice.license},
+          {"description", voice.description},
+          {"seconds", voice.seconds()},
+          {"sample_rate_hz", voice.codec.sample_rate_hz},
+          {"n_codebooks", voice.codec.n_codebooks},
+          {"clips", clips}};
 }
 
 int run_list(const VoiceOptions& options) {
@@ -96,7 +101,8 @@ int run_show(const VoiceOptions& options) {
   if (!voice.description.empty()) text += fmt::format("  about      {}\n", printable(voice.description));
   text += fmt::format("  file       {}\n", printable(entry.path));
   for (const VoiceClip& clip : voice.clips) {
-    const double seconds = clip.codes.n_frames() * static_cast<double>(voice.codec.frame_samples) / voice.codec.sample_rate_hz;
+    const double seconds =
+        clip.codes.n_frames() * static_cast<double>(voice.codec.frame_samples) / voice.codec.sample_rate_hz;
     text += fmt::format("  {:5.1f} s    \"{}\"\n", seconds, printable(clip.text));
   }
   print_text(text);
@@ -174,7 +180,9 @@ using Options = std::shared_ptr<VoiceOptions>;
 void add_add(CLI::App& voice, Commands& commands, const Options& options) {
   CLI::App* add = voice.add_subcommand("add", "Make a voice of recordings");
   add->add_option("name", options->name, "How it will be called")->type_name("NAME")->required();
-  add->add_option("clips", options->clips, "Recordings of any format and sample rate")->type_name("CLIP.wav")->required();
+  add->add_option("clips", options->clips, "Recordings of any format and sample rate")
+      ->type_name("CLIP.wav")
+      ->required();
   add->add_option("--text", options->texts, "What is said in a clip, word for word; one for each")
       ->type_name("TEXT")
       ->allow_extra_args(false)

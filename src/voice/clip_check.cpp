@@ -100,8 +100,9 @@ ClipReport check_clip(const Audio& audio, const std::string& text) {
   ClipReport report;
   report.seconds = audio.seconds();
   if (report.seconds < kLeastSeconds) {
-    fail(ErrorCode::kInvalidArgument, "a clip of {:.2f} s is too short for a voice; expected at least {} s, best 3 to 10",
-         report.seconds, kLeastSeconds);
+    fail(ErrorCode::kInvalidArgument,
+         "a clip of {:.2f} s is too short for a voice; expected at least {} s, best 3 to 10", report.seconds,
+         kLeastSeconds);
   }
   if (!std::all_of(audio.samples.begin(), audio.samples.end(), [](float sample) { return std::isfinite(sample); })) {
     fail(ErrorCode::kInvalidArgument, "a clip holds samples that are not numbers; record or convert it anew");

@@ -19,10 +19,20 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
+// Of a name that may hold anything, what a message can show.
+std::string on_one_line(std::string name) {
+  if (name.size() > kMaxNameLength) name.resize(kMaxNameLength);
+  for (char& c : name) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return name;
+}
+
 void check_text(const std::string& text, const std::string& name) {
   const size_t bad = first_invalid_utf8(text);
   if (bad == std::string::npos) return;
-  fail(ErrorCode::kInvalidArgument, "voice '{}' has a text that is not valid UTF-8 from byte {} on; convert it", name, bad);
+  fail(ErrorCode::kInvalidArgument, "voice '{}' has a text that is not valid UTF-8 from byte {} on; convert it", name,
+       bad);
 }
 
 // Some codes of every codebook, none of them 0, which some codecs never use.
@@ -63,8 +73,8 @@ void Voice::validate() const {
                        std::all_of(name.begin(), name.end(), is_name_character);
   if (!is_good) {
     fail(ErrorCode::kInvalidArgument,
-         "a voice cannot be named '{}': expected 1 to {} letters, digits, '-', '_' and '.', and no '.' first", name,
-         kMaxNameLength);
+         "a voice cannot be named '{}': expected 1 to {} letters, digits, '-', '_' and '.', and no '.' first",
+         on_one_line(name), kMaxNameLength);
   }
   if (speaker < 0) fail(ErrorCode::kInvalidArgument, "voice '{}': speaker is {}; expected 0 or more", name, speaker);
   for (const std::string* text : {&license, &description}) check_text(*text, name);
@@ -95,10 +105,11 @@ VoiceClip make_clip(Engine& engine, const Audio& audio, const std::string& text)
 std::vector<Turn> voice_turns(Engine& engine, const Voice& voice, int speaker) {
   voice.validate();
   if (!is_same(voice.codec, codec_identity(engine))) {
-    fail(ErrorCode::kInvalidArgument,
-         "voice '{}' was made with another model's codec ({} codebooks at {} Hz); make it anew from its recordings with "
-         "this model: csm voice add",
-         voice.name, voice.codec.n_codebooks, voice.codec.sample_rate_hz);
+    fail(
+        ErrorCode::kInvalidArgument,
+        "voice '{}' was made with another model's codec ({} codebooks at {} Hz); make it anew from its recordings with "
+        "this model: csm voice add",
+        voice.name, voice.codec.n_codebooks, voice.codec.sample_rate_hz);
   }
   std::vector<Turn> turns;
   for (const VoiceClip& clip : voice.clips) turns.push_back({speaker, clip.text, std::nullopt, clip.codes});

@@ -86,18 +86,16 @@ Voice parse_voice(std::string_view text, const std::string& where) {
 }
 
 std::string format_voice(const Voice& voice) {
-  nlohmann::ordered_json document = {{"format", kFormat},
-                                     {"version", kVersion},
-                                     {"name", voice.name},
-                                     {"speaker", voice.speaker},
-                                     {"license", voice.license},
-                                     {"description", voice.description}};
+  nlohmann::ordered_json document = {{"format", kFormat},        {"version", kVersion},
+                                     {"name", voice.name},       {"speaker", voice.speaker},
+                                     {"license", voice.license}, {"description", voice.description}};
   document["codec"] = {{"sample_rate_hz", voice.codec.sample_rate_hz},
                        {"frame_samples", voice.codec.frame_samples},
                        {"n_codebooks", voice.codec.n_codebooks},
                        {"fingerprint", voice.codec.fingerprint}};
   document["clips"] = nlohmann::ordered_json::array();
-  for (const VoiceClip& clip : voice.clips) document["clips"].push_back({{"text", clip.text}, {"codes", clip.codes.ids}});
+  for (const VoiceClip& clip : voice.clips)
+    document["clips"].push_back({{"text", clip.text}, {"codes", clip.codes.ids}});
   return document.dump() + "\n";
 }
 

@@ -68,7 +68,8 @@ std::vector<VoiceEntry> list_voices() {
 Voice find_voice(const std::string& name_or_path) {
   const std::vector<VoiceEntry> voices = list_voices();
   if (const VoiceEntry* entry = find_entry(voices, name_or_path)) return read_voice(entry->path);
-  const bool is_path = name_or_path.find('/') != std::string::npos || fs::path(name_or_path).extension() == kVoiceSuffix;
+  const bool is_path =
+      name_or_path.find('/') != std::string::npos || fs::path(name_or_path).extension() == kVoiceSuffix;
   if (is_path) return read_voice(name_or_path);
   fail_unknown(name_or_path, voices);
 }

@@ -231,9 +231,8 @@ TEST_F(GuardedDemo, ARetryMayEndByItself) {
 }
 
 TEST_F(GuardedDemo, FailingSaysWhatHappened) {
-  const std::string message = error_of(ErrorCode::kInvalidData, [&] {
-    (void)engine_->synthesize(endless(GuardPolicy::kFail), {});
-  });
+  const std::string message =
+      error_of(ErrorCode::kInvalidData, [&] { (void)engine_->synthesize(endless(GuardPolicy::kFail), {}); });
   EXPECT_TRUE(contains(message, "ran away")) << message;
   const std::string in_batch = error_of(ErrorCode::kInvalidData, [&] {
     (void)engine_->synthesize_batch({request(GuardPolicy::kFail), endless(GuardPolicy::kFail)});
@@ -267,7 +266,8 @@ TEST(SilenceTrim, SetLengthsWhateverTheChunks) {
     SilenceTrim trim(options, 24'000);
     std::vector<float> out;
     const std::span<const float> all(clip);
-    for (size_t at = 0; at < clip.size(); at += chunk) trim.push(all.subspan(at, std::min(chunk, clip.size() - at)), out);
+    for (size_t at = 0; at < clip.size(); at += chunk)
+      trim.push(all.subspan(at, std::min(chunk, clip.size() - at)), out);
     trim.finish(out);
     return out;
   };

@@ -96,7 +96,8 @@ TEST_F(Voices, AreStoredListedAndRemoved) {
   EXPECT_EQ(voices_directory(), path("csm/voices"));
   const size_t n_bundled = list_voices().size();
   store_voice(voice, VoiceConflict::kFail);
-  EXPECT_TRUE(contains(error_of(ErrorCode::kInvalidArgument, [&] { store_voice(voice, VoiceConflict::kFail); }), "anna"));
+  EXPECT_TRUE(
+      contains(error_of(ErrorCode::kInvalidArgument, [&] { store_voice(voice, VoiceConflict::kFail); }), "anna"));
   store_voice(voice, VoiceConflict::kReplace);
   EXPECT_EQ(list_voices().size(), n_bundled + 1);
   EXPECT_EQ(find_voice("anna").clips[0].codes.ids, voice.clips[0].codes.ids);
@@ -199,7 +200,9 @@ TEST_F(Voices, ClipsAreChecked) {
   };
   EXPECT_EQ(warning(good, kText), "");
   EXPECT_TRUE(contains(warning(with(good, [](size_t, float x) { return x * 0.01f; }), kText), "quiet"));
-  EXPECT_TRUE(contains(warning(with(good, [](size_t, float x) { return std::fmin(1.0f, std::fmax(-1.0f, x * 30)); }), kText), "clipped"));
+  EXPECT_TRUE(
+      contains(warning(with(good, [](size_t, float x) { return std::fmin(1.0f, std::fmax(-1.0f, x * 30)); }), kText),
+               "clipped"));
   const auto hiss = [](size_t i, float x) { return x + 0.02f * std::sin(static_cast<float>(i * i % 7919)); };
   EXPECT_TRUE(contains(warning(with(good, hiss), kText), "noisy"));
   EXPECT_TRUE(contains(warning(good, "No."), "letters a second"));
@@ -207,12 +210,16 @@ TEST_F(Voices, ClipsAreChecked) {
   padded.samples.insert(padded.samples.begin(), 24'000, 0.0f);
   EXPECT_TRUE(contains(warning(padded, kText), "silence around"));
   Audio lengthy = good;
-  while (lengthy.seconds() < 21) lengthy.samples.insert(lengthy.samples.end(), good.samples.begin(), good.samples.end());
+  while (lengthy.seconds() < 21)
+    lengthy.samples.insert(lengthy.samples.end(), good.samples.begin(), good.samples.end());
   EXPECT_TRUE(contains(warning(lengthy, kText), "long"));
   error_of(ErrorCode::kInvalidArgument, [&] { (void)check_clip(good, "  "); });
   error_of(ErrorCode::kInvalidArgument, [&] { (void)check_clip(Audio{std::vector<float>(24'000), 24'000}, kText); });
-  error_of(ErrorCode::kInvalidArgument, [&] { (void)check_clip(Audio{std::vector<float>(2'400, 0.1f), 24'000}, kText); });
-  error_of(ErrorCode::kInvalidArgument, [&] { (void)check_clip(with(good, [](size_t i, float x) { return i == 7 ? NAN : x; }), kText); });
+  error_of(ErrorCode::kInvalidArgument, [&] {
+    (void)check_clip(Audio{std::vector<float>(2'400, 0.1f), 24'000}, kText);
+  });
+  error_of(ErrorCode::kInvalidArgument,
+           [&] { (void)check_clip(with(good, [](size_t i, float x) { return i == 7 ? NAN : x; }), kText); });
 }
 
 }  // namespace

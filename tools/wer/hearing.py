@@ -56,7 +56,7 @@ class Whisper:
 
 
 class PocketSphinx:
-    """Debian's pocketsphinx with pocketsphinx-en-us. It hears far worse than Whisper: compare its figures with its own."""
+    """Debian's pocketsphinx with pocketsphinx-en-us. It hears far worse than Whisper: compare it with itself."""
 
     def __call__(self, samples):
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:

@@ -92,14 +92,17 @@ def difference(rows, others):
 def summary(label, rows):
     error_rate, (low, high) = bootstrap(rows)
     n, words = len(rows), sum(row["words"] for row in rows)
+    runs = sorted({row["run"] for row in rows})
+    each = ", ".join(f"{bootstrap([row for row in rows if row['run'] == run])[0]:.1f}" for run in runs)
     ended = 100 * sum(row["ended"] for row in rows) / n
-    per_run = [bootstrap([row for row in rows if row["run"] == number])[0] for number in sorted({row["run"] for row in rows})]
-    return (f"| {label} | {n} | {error_rate:.1f} % | {low:.1f} to {high:.1f} | {', '.join(f'{x:.1f}' for x in per_run)} | "
-            f"{ended:.1f} % | {sum(row['seconds'] for row in rows) / words:.3f} | {sum(row['loop'] for row in rows)} | "
-            f"{sum(row['attempts'] > 1 for row in rows)} |")
+    seconds = sum(row["seconds"] for row in rows) / words
+    loops, retried = (sum(map(test, rows)) for test in (lambda row: row["loop"], lambda row: row["attempts"] > 1))
+    return (f"| {label} | {n} | {error_rate:.1f} % | {low:.1f} to {high:.1f} | {each} | {ended:.1f} % | "
+            f"{seconds:.3f} | {loops} | {retried} |")
 
 
-HEAD = """| what | clips | words wrong | 95 % interval | each run | ended by itself | seconds per word | loops | retried |
+HEAD = """
+| what | clips | words wrong | 95 % interval | each run | ended by itself | seconds a word | loops | retried |
 |---|---|---|---|---|---|---|---|---|"""
 
 
@@ -111,7 +114,8 @@ def report(args):
     pairs = [name for name in names if name.startswith("csm.") and name.replace("csm.", "transformers.", 1) in names]
     for name in pairs:
         other = name.replace("csm.", "transformers.", 1)
-        value, (low, high) = difference(*(read_rows(os.path.join(args.out, each + ".jsonl")) for each in (name, other)))
+        both = [read_rows(os.path.join(args.out, each + ".jsonl")) for each in (name, other)]
+        value, (low, high) = difference(*both)
         print(f"\ncsm less transformers, {name[4:]}: {value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}")
 
 
@@ -129,7 +133,7 @@ def main():
     parser.add_argument("--greedy", action="store_true")
     parser.add_argument("--runs", default="0", help="numbers of the runs, each with seeds of its own: 0,1,2")
     parser.add_argument("--limit", type=int, help="only the first sentences")
-    parser.add_argument("--asr", default="pocketsphinx", help="directory of a CTranslate2 Whisper model, or pocketsphinx")
+    parser.add_argument("--asr", default="pocketsphinx", help="a CTranslate2 Whisper directory, or pocketsphinx")
     args = parser.parse_args()
     run(args) if args.what == "run" else report(args)
 
