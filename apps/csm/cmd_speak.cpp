@@ -181,7 +181,7 @@ std::string ending(const SpeechStats& stats) {
   if (stats.finish_reason == FinishReason::kMaxLength) text = "stopped at the length limit";
   if (stats.finish_reason == FinishReason::kLoop) text = "stopped as it repeated itself";
   if (stats.finish_reason == FinishReason::kSilence) text = "stopped as it fell silent";
-  if (stats.n_attempts > 1) text += fmt::format(", attempt {} of it", stats.n_attempts);
+  if (stats.n_attempts > 1) text += fmt::format(", {} attempts", stats.n_attempts);
   return text;
 }
 

@@ -25,6 +25,7 @@ constexpr double kQuietLevel = 0.001;  // -60 dB of full scale,
 constexpr double kQuietPart = 0.01;    // or -40 dB of the loudest
 constexpr double kKeptQuietSeconds = 0.3;
 constexpr double kPatienceSeconds = 0.5;
+constexpr double kEnoughPart = 0.9;  // of the expected length, for all of a text
 
 constexpr int kExactFrames = 12;  // that repeat exactly, and at least two periods of them: a loop
 constexpr int kNearFrames = 25;   // the same for first codes alone, which natural speech sometimes repeats
@@ -146,6 +147,7 @@ Guard::Guard(const GuardOptions& options, double expected_seconds, double frame_
       patience_frames_(frames_of(kPatienceSeconds, frame_rate_hz)),
       max_quiet_frames_(frames_of(options.max_silence_seconds, frame_rate_hz)),
       kept_quiet_frames_(frames_of(kKeptQuietSeconds, frame_rate_hz)) {
+  enough_frames_ = std::max(frames_of(kEnoughPart * expected_seconds, frame_rate_hz), min_frames);
   const double budget = options.length_factor * expected_seconds + options.slack_seconds;
   budget_frames_ = std::max(frames_of(budget, frame_rate_hz), min_frames);
 }
@@ -153,7 +155,7 @@ Guard::Guard(const GuardOptions& options, double expected_seconds, double frame_
 void Guard::restart() {
   meter_ = {};
   loop_ = {};
-  n_frames_ = n_quiet_ = n_safe_ = 0;
+  n_frames_ = n_quiet_ = n_safe_ = pause_frame_ = 0;
 }
 
 std::optional<FinishReason> Guard::push(std::span<const int32_t> codes, std::span<const float> samples) {
@@ -164,6 +166,7 @@ std::optional<FinishReason> Guard::push(std::span<const int32_t> codes, std::spa
   }
   const bool is_quiet = meter_.is_quiet(samples);
   n_quiet_ = is_quiet ? n_quiet_ + 1 : 0;
+  if (is_quiet && pause_frame_ == 0 && n_frames_ >= enough_frames_) pause_frame_ = n_frames_;
   loop_.push(codes, is_quiet);
   const int n_waiting = std::max(loop_.n_suspect(), n_quiet_ - kept_quiet_frames_);
   n_safe_ = std::max(n_safe_, n_frames_ - std::max(0, n_waiting));

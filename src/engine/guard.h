@@ -70,6 +70,9 @@ class Guard {
   // Frames from the first that are speech for certain; those after them wait. Never falls.
   int n_safe() const { return n_safe_; }
   int period_frames() const { return loop_.period(); }
+  // The first pause where the text may have been said in full: where speech that is over its budget is best cut, if what
+  // was given away can be taken back. 0: there was none.
+  int pause_frame() const { return pause_frame_; }
   // For another attempt.
   void restart();
 
@@ -77,6 +80,7 @@ class Guard {
   std::optional<FinishReason> judge();
 
   GuardOptions options_;
+  int enough_frames_ = 0;     // that the text may take
   int budget_frames_ = 0;
   int patience_frames_ = 0;   // past the budget, for a pause to stop in
   int max_quiet_frames_ = 0;
@@ -86,6 +90,7 @@ class Guard {
   int n_frames_ = 0;
   int n_quiet_ = 0;  // at the end
   int n_safe_ = 0;
+  int pause_frame_ = 0;
 };
 
 }  // namespace csm

@@ -194,6 +194,8 @@ void Utterance::run_away(FinishReason reason) {
   GuardFinding finding = {stats.n_attempts, reason, stats.n_frames * frame_seconds, 0,
                           guard_.period_frames() * frame_seconds};
   settle(reason);
+  const int pause = guard_.pause_frame();
+  if (reason == FinishReason::kMaxLength && policy_ == GuardPolicy::kRetry && pause > 0) cut_back(pause);
   finding.kept_seconds = stats.n_frames * frame_seconds;
   stats.findings.push_back(finding);
   if (policy_ == GuardPolicy::kFail) {
@@ -209,6 +211,20 @@ void Utterance::run_away(FinishReason reason) {
   }
   if (policy_ == GuardPolicy::kRetry) std::swap(result_, best_);
   going_ = false;
+}
+
+// Ends the attempt after fewer frames than were released. Only whole results can: what a stream gave is heard.
+void Utterance::cut_back(int n_frames) {
+  const auto n_codes = static_cast<size_t>(n_frames) * static_cast<size_t>(result_.codes.n_codebooks);
+  result_.codes.ids.resize(n_codes);
+  result_.stats.n_frames = n_frames;
+  result_.audio.samples.clear();
+  waiting_.clear();
+  n_released_ = 0;
+  trim_.restart();
+  model_.codec->new_decoder()->push(result_.codes.ids, result_.codes.n_codebooks, waiting_);
+  release(n_frames);
+  trim_.finish(result_.audio.samples);
 }
 
 // Of two attempts that ran away, the one whose length is nearer to what the text should take is the better one.

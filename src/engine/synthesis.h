@@ -47,6 +47,7 @@ class Utterance {
   void decode(std::span<const int32_t> codes);
   std::optional<FinishReason> judge_frame(std::span<const int32_t> codes);
   void run_away(FinishReason reason);
+  void cut_back(int n_frames);
   void restart();
   void keep_best();
   void release(int n_frames);

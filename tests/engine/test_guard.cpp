@@ -204,6 +204,8 @@ TEST_F(GuardedDemo, RetriesAreCountedAndTheBestIsKept) {
   EXPECT_EQ(result.stats.n_attempts, 2);
   ASSERT_EQ(result.stats.findings.size(), 2u);
   EXPECT_EQ(result.stats.findings[1].attempt, 2);
+  EXPECT_LT(result.stats.audio_seconds, 2) << "cut where the two words are said, not where the budget ended";
+  EXPECT_EQ(engine_->decode(result.codes).samples, result.audio.samples);
   double nearest = 1e9;
   for (const GuardFinding& finding : result.stats.findings)
     nearest = std::min(nearest, std::abs(finding.kept_seconds - result.stats.expected_seconds));
