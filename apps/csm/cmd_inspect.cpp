@@ -95,7 +95,7 @@ void add_inspect(CLI::App& program, Commands& commands) {
   const auto options = std::make_shared<InspectOptions>();
   app->footer(kFooter);
   app->add_option("model", options->path,
-                  "Model directory, safetensors or GGUF file, or config.json (default: --model)")
+                  "Model directory, safetensors, PyTorch or GGUF file, or config.json (default: --model)")
       ->type_name("PATH");
   app->add_flag("--tensors", options->tensors, "List every tensor")->group("Output");
   add_json_flag(*app, options->json);

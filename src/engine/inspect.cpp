@@ -7,10 +7,12 @@
 #include "engine/gguf_model.h"
 #include "engine/loader.h"
 #include "io/json.h"
-#include "io/safetensors.h"
+#include "io/pytorch.h"
+#include "io/tensor_file.h"
 #include "model/gguf_keys.h"
 #include "model/manifest.h"
 #include "model/tensor_names.h"
+#include "model/weight_files.h"
 
 namespace csm {
 namespace {
@@ -158,7 +160,7 @@ FileReport inspect_model(const std::string& path) {
     SpecRows rows(report.spec);
     add_origin(rows, files.gguf.front());
   }
-  for (const std::string& file : files.weights) list_tensors(report, read_weight_file(file));
+  for (const std::string& file : files.weights) list_tensors(report, read_tensor_file(file));
   if (!files.tokenizer.empty()) {
     const int n_ids = load_tokenizer(files)->n_ids();
     report.spec.emplace_back("tokenizer", fmt::format("{}, ids below {}", fs::path(files.tokenizer).filename().string(), n_ids));
@@ -174,15 +176,15 @@ bool has_config_beside(const fs::path& path) {
 }
 
 // Weights of a model are checked with it; any other file is only listed.
-FileReport inspect_safetensors(const std::string& path) {
-  const std::vector<TensorInfo> tensors = read_safetensors(path);
+FileReport inspect_weights(const std::string& path) {
+  const std::vector<TensorInfo> tensors = read_tensor_file(path);
   for (const TensorInfo& tensor : tensors) {
     const std::string name = canonical_name(tensor.name).name;
     const bool is_weight = is_language_model_name(name) || is_codec_name(name);
     if (is_weight && has_config_beside(path)) return inspect_model(path);
   }
   FileReport report;
-  report.kind = "safetensors";
+  report.kind = is_pytorch_name(path) ? "pytorch" : "safetensors";
   list_tensors(report, tensors);
   for (const TensorInfo& tensor : tensors) report.n_parameters += static_cast<uint64_t>(tensor.n_elements());
   return report;
@@ -213,11 +215,11 @@ FileReport inspect(const std::string& path) {
   const fs::path given(path);
   std::error_code error;
   if (!fs::is_regular_file(given, error)) return inspect_model(path);
-  if (given.extension() == ".safetensors") return inspect_safetensors(path);
+  if (is_weight_name(given.filename().string())) return inspect_weights(path);
   if (is_gguf_name(path) || has_gguf_magic(path)) return inspect_gguf(path);
   const std::string name = given.filename().string();
   const bool is_part_of_model = name == "tokenizer.json" || name == "tokenizer.model" || name == "generation_config.json" ||
-                                name.find(".safetensors.index.json") != std::string::npos;
+                                is_index_name(name);
   if (given.extension() == ".json" && !is_part_of_model) return inspect_config(path);
   return inspect_model(path);
 }

@@ -8,8 +8,9 @@
 #include "base/fail.h"
 #include "engine/gguf_model.h"
 #include "io/json.h"
-#include "io/safetensors.h"
+#include "io/tensor_file.h"
 #include "model/tensor_names.h"
+#include "model/weight_files.h"
 
 namespace csm {
 namespace {
@@ -18,11 +19,11 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfigBytes = uint64_t{4} << 20;
 constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 20;
-constexpr const char* kIndexEnding = ".safetensors.index.json";
 // sesame/csm-1b keeps the original weights under the usual name and the Transformers ones under this.
-constexpr const char* kIndexNames[] = {"transformers.safetensors.index.json", "model.safetensors.index.json"};
+constexpr const char* kIndexNames[] = {"transformers.safetensors.index.json", "model.safetensors.index.json", kPytorchIndex};
 constexpr const char* kHolds =
-    "a model directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json (or tokenizer.model), or one GGUF file";
+    "a model directory holds config.json, model.safetensors (or shards with their index, or a PyTorch file) and tokenizer.json (or "
+    "tokenizer.model), or one GGUF file";
 constexpr size_t kMaxListed = 8;
 
 bool is_regular(const fs::path& path) {
@@ -39,13 +40,12 @@ bool ends_with(const std::string& text, const std::string& tail) {
   return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
 
-bool starts_with(const std::string& text, const std::string& head) { return text.compare(0, head.size(), head) == 0; }
+bool is_safetensors(const std::string& name) { return ends_with(name, ".safetensors"); }
 
 // Formats that hold weights but are not read.
 bool is_foreign_format(const fs::path& path) {
   const std::string extension = path.extension().string();
-  return extension == ".pt" || extension == ".pth" || extension == ".bin" || extension == ".ckpt" ||
-         extension == ".npz";
+  return extension == ".npz" || extension == ".h5" || extension == ".onnx";
 }
 
 [[noreturn]] void fail_foreign_format(const fs::path& path) {
@@ -65,11 +65,6 @@ std::vector<std::string> list_files(const fs::path& directory) {
   return names;
 }
 
-// Mimi beside a language model: kyutai's file keeps its own name, tokenizer-HASH-checkpointN.safetensors.
-bool is_codec_file(const std::string& name) {
-  return ends_with(name, ".safetensors") && (starts_with(name, "tokenizer-") || starts_with(name, "mimi"));
-}
-
 // tensor -> shard, of an index whose every shard is a plain file name in the index's own directory.
 std::map<std::string, std::string> read_index(const fs::path& path) {
   const nlohmann::json document = parse_json_file(path.string(), kMaxIndexBytes);
@@ -81,10 +76,10 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   for (const auto& [tensor, shard] : weights.items()) {
     const std::string name = shard.is_string() ? shard.get<std::string>() : "";
     const bool plain =
-        name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && ends_with(name, ".safetensors");
+        name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && is_weight_name(name);
     if (!plain) {
       fail(ErrorCode::kInvalidData,
-           "'{}': weight_map has {} for tensor {}; expected the name of a .safetensors file in the same "
+           "'{}': weight_map has {} for tensor {}; expected the name of a safetensors or PyTorch file in the same "
            "directory",
            path.string(), brief(shard), brief(tensor));
     }
@@ -105,7 +100,7 @@ std::vector<std::string> resolve_index(const fs::path& index) {
       fail(ErrorCode::kNotFound, "'{}' names the shard {}, which is not beside it; fetch all shards of the model",
            index.string(), brief(shard));
     }
-    for (const TensorInfo& info : read_safetensors(file.string())) present[shard].insert(info.name);
+    for (const TensorInfo& info : read_tensor_file(file.string())) present[shard].insert(info.name);
     files.push_back(file.string());
   }
   std::vector<std::string> absent;
@@ -140,14 +135,15 @@ std::vector<std::string> default_weights(const fs::path& directory) {
   std::vector<std::string> models;
   std::vector<std::string> codecs;
   for (const std::string& name : names) {
-    if (!ends_with(name, ".safetensors")) continue;
-    (is_codec_file(name) ? codecs : models).push_back(name);
+    if (is_codec_file(name)) codecs.push_back(name);
+    else if (is_safetensors(name)) models.push_back(name);
   }
+  if (models.empty() && has(kPytorchIndex)) return resolve_index(directory / kPytorchIndex);
+  if (models.empty()) models = pytorch_candidates(names);
   if (models.empty()) models = codecs;
   if (models.empty()) fail_without_weights(directory, names);
   if (models.size() > 1) {
-    fail(ErrorCode::kInvalidData, "'{}' holds several safetensors files ({}) and no index; name the one to use",
-         directory.string(),
+    fail(ErrorCode::kInvalidData, "'{}' holds several weight files ({}) and no index; name the one to use", directory.string(),
          fmt::join(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(std::min(models.size(), kMaxListed)),
                    ", "));
   }
@@ -170,7 +166,7 @@ std::vector<std::string> weights_of_file(const fs::path& file) {
 void add_codec_file(const fs::path& directory, std::vector<std::string>& weights) {
   bool has_language_model = false;
   for (const std::string& file : weights) {
-    for (const TensorInfo& tensor : read_safetensors(file)) {
+    for (const TensorInfo& tensor : read_tensor_file(file)) {
       const std::string name = canonical_name(tensor.name).name;
       if (is_codec_name(name)) return;
       has_language_model = has_language_model || is_language_model_name(name);
@@ -184,7 +180,7 @@ void add_codec_file(const fs::path& directory, std::vector<std::string>& weights
   if (codecs.empty()) {
     fail(ErrorCode::kNotFound,
          "'{}' holds a language model without its codec, and there is no Mimi file beside it; put "
-         "tokenizer-*.safetensors (kyutai's Mimi) or mimi*.safetensors into '{}'",
+         "tokenizer-*.safetensors (kyutai's Mimi), mimi*.safetensors or mimi*.pt into '{}'",
          weights.front(), directory.string());
   }
   if (codecs.size() > 1) {
@@ -198,12 +194,10 @@ std::vector<std::string> choose_weights(const fs::path& path, const fs::path& di
   const std::string name = path.filename().string();
   const bool named = !is_folder(path);
   // kyutai's file beside a language model is only a part of that model.
-  if (named && ends_with(name, ".safetensors") && !is_codec_file(name)) return weights_of_file(path);
-  if (named && ends_with(name, kIndexEnding)) return resolve_index(path);
+  if (named && is_weight_name(name) && !is_codec_file(name)) return weights_of_file(path);
+  if (named && is_index_name(name)) return resolve_index(path);
   return default_weights(directory);
 }
-
-bool is_safetensors(const std::string& name) { return ends_with(name, ".safetensors"); }
 
 // A GGUF file itself, or a directory whose weights are in GGUF files only.
 bool means_gguf(const fs::path& path, const std::vector<std::string>& names) {
@@ -228,7 +222,7 @@ ModelFiles find_model_files(const std::string& path) {
   if (is_regular(given) && is_foreign_format(given)) fail_foreign_format(given);
   fs::path directory = is_folder(given) ? given : given.parent_path();
   if (directory.empty()) directory = ".";
-  if (is_regular(given) && given.extension() != ".safetensors" && given.extension() != ".json" &&
+  if (is_regular(given) && !is_weight_name(given.filename().string()) && given.extension() != ".json" &&
       given.extension() != ".gguf" && !is_tokenizer_model(path)) {
     fail(ErrorCode::kInvalidArgument, "'{}' is not a file of a model: {}", path, kHolds);
   }
@@ -241,9 +235,9 @@ ModelFiles find_model_files(const std::string& path) {
   }
   files.config = optional_file(directory, "config.json");
   if (files.config.empty()) {
-    const bool has_safetensors = std::any_of(names.begin(), names.end(), is_safetensors);
+    const bool has_weights = std::any_of(names.begin(), names.end(), [](const auto& n) { return is_weight_name(n); });
     const auto foreign = std::find_if(names.begin(), names.end(), [](const auto& n) { return is_foreign_format(n); });
-    if (!has_safetensors && foreign != names.end()) fail_foreign_format(directory / *foreign);
+    if (!has_weights && foreign != names.end()) fail_foreign_format(directory / *foreign);
     fail(ErrorCode::kNotFound, "'{}' has no config.json, so it is not a model: {}", directory.string(), kHolds);
   }
   files.weights = choose_weights(given, directory);
@@ -259,7 +253,7 @@ std::string find_tokenizer(const std::string& directory) {
 }
 
 std::vector<TensorInfo> read_weight_file(const std::string& path) {
-  return is_gguf_name(path) ? read_gguf(path).tensors : read_safetensors(path);
+  return read_tensor_file(path);
 }
 
 std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files, WeightCheck check) {
@@ -270,7 +264,7 @@ std::shared_ptr<const Checkpoint> load_checkpoint(const ModelFiles& files, Weigh
   }
   std::vector<TensorInfo> tensors;
   for (const std::string& file : files.weights) {
-    for (TensorInfo& tensor : read_safetensors(file)) tensors.push_back(std::move(tensor));
+    for (TensorInfo& tensor : read_tensor_file(file)) tensors.push_back(std::move(tensor));
   }
   return Checkpoint::create(std::move(spec), std::move(tensors),
                             files.weights.size() == 1 ? files.weights.front() : files.directory, check);

@@ -14,16 +14,16 @@ namespace csm {
 
 struct ModelFiles {
   std::string directory;             // where config.json is
-  std::vector<std::string> weights;  // safetensors files, language model first; or the GGUF files
+  std::vector<std::string> weights;  // safetensors or PyTorch files, language model first; or the GGUF files
   std::vector<std::string> gguf;     // one that holds everything, or the published set of three; empty: another format
   std::string config;                // config.json; empty when a GGUF file holds it
   std::string generation_config;     // empty: there is none
   std::string tokenizer;             // tokenizer.json, else tokenizer.model, or the GGUF file that holds one; empty: there is none
 };
 
-// Which files make up the model at path: a directory, or one of its files (config.json, a safetensors or GGUF file, an index). Finds single
-// and sharded safetensors (through their index; shard names must stay inside the directory) and, for the original layout, the Mimi
-// file beside them (tokenizer-*.safetensors). Errors: kNotFound (says what is missing and what a model directory holds), kInvalidData.
+// Which files make up the model at path: a directory, or one of its files (config.json, safetensors, PyTorch, GGUF, an index). Finds single
+// and sharded safetensors (shard names must stay inside the directory), PyTorch files in the same forms and, for the original layout, Mimi
+// beside them (tokenizer-*). Errors: kNotFound (says what is missing and what a model directory holds), kInvalidData.
 ModelFiles find_model_files(const std::string& path);
 
 // The tokenizer that lies in a directory: tokenizer.json, else tokenizer.model; empty when there is neither.

@@ -8,8 +8,9 @@
 #include "hub/names.h"
 #include "io/gguf.h"
 #include "io/json.h"
-#include "io/safetensors.h"
+#include "io/tensor_file.h"
 #include "model/tensor_names.h"
+#include "model/weight_files.h"
 
 namespace csm {
 namespace {
@@ -30,8 +31,6 @@ bool ends_with(std::string_view text, std::string_view tail) {
   return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
 }
 
-bool starts_with(std::string_view text, std::string_view head) { return text.substr(0, head.size()) == head; }
-
 bool contains(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -40,10 +39,6 @@ std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
-}
-
-bool is_codec_file(std::string_view name) {
-  return ends_with(name, ".safetensors") && (starts_with(name, "tokenizer-") || starts_with(name, "mimi"));
 }
 
 // Files in the repository's own folder that end like this.
@@ -98,18 +93,21 @@ void choose_weights(const Names& names, const std::string& where, NeededFiles& n
     needed.index = kIndex;
     return;
   }
-  Names models = at_top(names, ".safetensors");
-  const Names codecs(
-      std::stable_partition(models.begin(), models.end(), [](const auto& n) { return !is_codec_file(n); }),
-      models.end());
-  models.resize(models.size() - codecs.size());
+  Names models, codecs;
+  for (const std::string& name : at_top(names, "")) {
+    if (is_codec_file(name)) codecs.push_back(name);
+    else if (ends_with(name, ".safetensors")) models.push_back(name);
+  }
   if (models.empty()) models = at_top(names, ".gguf");
   if (!models.empty() && ends_with(lower(models.front()), ".gguf")) {
     needed.weights = choose_ggufs(models, where);
     return;
   }
-  if (models.empty()) models = at_top(names, ".pt");
-  if (models.empty()) models = at_top(names, ".pth");
+  if (models.empty() && contains(names, kPytorchIndex)) {
+    needed.index = kPytorchIndex;
+    return;
+  }
+  if (models.empty()) models = pytorch_candidates(at_top(names, ""));
   if (models.empty()) models = codecs;
   if (models.empty()) {
     fail(ErrorCode::kUnsupported, "model '{}' holds no weights that csm reads (safetensors, GGUF or .pt), only {}",
@@ -127,7 +125,7 @@ void use_named(const Names& names, const std::string& named, const std::string& 
   if (!contains(names, named)) {
     fail(ErrorCode::kNotFound, "model '{}' has no file '{}'{}", where, named, did_you_mean(named, names));
   }
-  if (ends_with(named, ".safetensors.index.json")) {
+  if (is_index_name(named)) {
     needed.index = named;
   } else {
     needed.weights = {named};
@@ -173,8 +171,8 @@ std::vector<std::string> read_shards(const std::string& index_path) {
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : document.at("weight_map").items()) {
     const std::string name = shard.is_string() ? shard.get<std::string>() : "";
-    if (name.find('/') != std::string::npos || !is_repo_file(name) || !ends_with(name, ".safetensors")) {
-      fail(ErrorCode::kInvalidData, "'{}': weight_map has {} for tensor {}; expected the name of a .safetensors file",
+    if (name.find('/') != std::string::npos || !is_repo_file(name) || !is_weight_name(name)) {
+      fail(ErrorCode::kInvalidData, "'{}': weight_map has {} for tensor {}; expected the name of a safetensors or PyTorch file",
            index_path, brief(shard), brief(tensor));
     }
     shards.insert(name);
@@ -189,9 +187,8 @@ std::vector<std::string> read_shards(const std::string& index_path) {
 bool has_codec(const std::vector<std::string>& weight_paths) {
   for (const std::string& path : weight_paths) {
     const std::string name = lower(path);
-    if (ends_with(name, ".gguf")) return true;       // ours holds all, and of the set of three one is the codec
-    if (!ends_with(name, ".safetensors")) continue;  // .pt is the original layout, which never holds the codec
-    for (const TensorInfo& tensor : read_safetensors(path)) {
+    if (ends_with(name, ".gguf")) return true;  // ours holds all, and of the set of three one is the codec
+    for (const TensorInfo& tensor : read_tensor_file(path)) {
       if (is_codec_name(canonical_name(tensor.name).name)) return true;
     }
   }
@@ -204,9 +201,7 @@ bool needs_tokenizer(const std::vector<std::string>& weight_paths) {
     return weight_paths.size() > 1 && read_gguf(weight_paths.front()).find("tokenizer.ggml.tokens") == nullptr;
   }
   for (const std::string& path : weight_paths) {
-    const std::string name = lower(path);
-    if (!ends_with(name, ".safetensors")) return true;
-    for (const TensorInfo& tensor : read_safetensors(path)) {
+    for (const TensorInfo& tensor : read_tensor_file(path)) {
       if (is_language_model_name(canonical_name(tensor.name).name)) return true;
     }
   }

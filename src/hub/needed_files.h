@@ -28,7 +28,7 @@ std::vector<std::string> read_shards(const std::string& index_path);
 bool has_tokenizer(const std::vector<std::string>& names);
 
 // Whether weights on disk hold a codec as well as, or instead of, a language model. True for forms that always hold
-// one. Errors: those of read_safetensors.
+// one. Errors: those of read_tensor_file.
 bool has_codec(const std::vector<std::string>& weight_paths);
 
 // Whether weights on disk hold a language model without a tokenizer of its own.

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/strided.h"
 
 namespace csm {
 namespace {
@@ -134,14 +135,6 @@ std::map<std::string, std::string> read_metadata(const json& header, const std::
   return metadata;
 }
 
-TensorBytes fetch_aligned(std::span<const std::byte> data, const std::shared_ptr<const void>& owner, size_t element_bytes,
-                          bool is_mapped) {
-  if (reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0) return {data, owner, is_mapped};
-  const std::shared_ptr<std::byte[]> copy(new std::byte[data.size()]);
-  std::memcpy(copy.get(), data.data(), data.size());
-  return {{copy.get(), data.size()}, copy, false};
-}
-
 // Data must follow each other without holes to the last byte, as the format demands.
 void check_contiguous(const std::vector<Entry>& entries, uint64_t data_bytes, const std::string& where) {
   uint64_t end = 0;
@@ -195,7 +188,7 @@ std::vector<TensorInfo> read_bytes(std::span<const std::byte> bytes, const std::
   for (Entry& entry : entries) {
     const auto view = data.subspan(static_cast<size_t>(entry.begin), static_cast<size_t>(entry.end - entry.begin));
     entry.info.fetch = [view, owner, element_bytes = size_of(entry.info.type), is_mapped] {
-      return fetch_aligned(view, owner, element_bytes, is_mapped);
+      return aligned_bytes(view, owner, element_bytes, is_mapped);
     };
     tensors.push_back(std::move(entry.info));
   }

@@ -124,8 +124,9 @@ constexpr Rename kGgufPrefixes[] = {
     {"quantizer.acoustic_rvq.", "quantizer.acoustic_residual_vector_quantizer."},
 };
 
-constexpr std::string_view kIgnoredEndings[] = {".codebook.initialized", ".rotary_emb.inv_freq",
-                                                ".audio_tokens_offsets"};
+// The masks are buffers of the original's program that its ckpt.pt may have.
+constexpr std::string_view kIgnoredEndings[] = {".codebook.initialized", ".rotary_emb.inv_freq", ".audio_tokens_offsets",
+                                                "backbone_causal_mask", "decoder_causal_mask"};
 constexpr std::string_view kCodecPrefix = "codec_model.";
 constexpr std::string_view kEarlyTextTable = "backbone_model.embed_tokens.embed_text_tokens.weight";
 

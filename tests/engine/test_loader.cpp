@@ -117,13 +117,16 @@ TEST(Loader, SaysWhatIsMissing) {
 }
 
 TEST(Loader, FormatsThatAreNotRead) {
-  const std::string pickled = kCheckpoints + "csm-tiny-f/original-pt";
-  EXPECT_TRUE(contains(found_error(pickled, ErrorCode::kUnsupported), "safetensors"));
-  EXPECT_TRUE(contains(found_error(pickled + "/ckpt.pt", ErrorCode::kUnsupported), "ckpt.pt"));
   ModelDirectory directory;
   directory.add(kMalformed + "base/unit.gguf");
   EXPECT_TRUE(contains(found_error(directory.path(), ErrorCode::kUnsupported), "unit.gguf"));
   EXPECT_TRUE(contains(found_error(directory.file("unit.gguf"), ErrorCode::kUnsupported), "unit.gguf"));
+  ModelDirectory other("csm-tiny-f/original");
+  other.remove("model.safetensors");
+  other.remove("tokenizer-csm-tiny-f.safetensors");
+  other.write("weights.npz", "PK");
+  EXPECT_TRUE(contains(found_error(other.path(), ErrorCode::kUnsupported), "weights.npz"));
+  EXPECT_TRUE(contains(found_error(other.file("weights.npz"), ErrorCode::kUnsupported), "weights.npz"));
 }
 
 TEST(Loader, IndexIsNotTrusted) {

@@ -36,6 +36,20 @@ TEST(NeededFiles, OriginalLayoutWithItsCodec) {
   EXPECT_EQ(choose_files({"config.json", "ckpt.pt"}, "", "a/b").weights, Names{"ckpt.pt"});
 }
 
+TEST(NeededFiles, PyTorchWhereThereIsNothingElse) {
+  EXPECT_EQ(choose_files({"config.json", "pytorch_model.bin", "training_args.bin", "optimizer.pt"}, "", "a/b").weights,
+            Names{"pytorch_model.bin"});
+  EXPECT_EQ(choose_files({"config.json", "model.safetensors", "pytorch_model.bin"}, "", "a/b").weights, Names{"model.safetensors"});
+  const NeededFiles shards = choose_files(
+      {"config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"}, "", "a/b");
+  EXPECT_EQ(shards.index, "pytorch_model.bin.index.json");
+  EXPECT_TRUE(shards.weights.empty());
+  const NeededFiles original = choose_files({"config.json", "epoch-3.pth", "mimi.pt"}, "", "a/b");
+  EXPECT_EQ(original.weights, Names{"epoch-3.pth"});
+  EXPECT_EQ(original.codec, "mimi.pt");
+  error_of([] { choose_files({"config.json", "one.pt", "two.pt"}, "", "a/b"); }, ErrorCode::kInvalidArgument);
+}
+
 TEST(NeededFiles, SentencePieceWhereThereIsNoJson) {
   const NeededFiles needed = choose_files({"config.json", "model.safetensors", "tokenizer.model"}, "", "a/b");
   EXPECT_EQ(needed.small, (Names{"config.json", "tokenizer.model"}));
@@ -63,7 +77,7 @@ TEST(NeededFiles, NamedFile) {
 }
 
 TEST(NeededFiles, NothingToRead) {
-  error_of([] { choose_files({"README.md", "pytorch_model.bin"}, "", "a/b"); }, ErrorCode::kUnsupported);
+  error_of([] { choose_files({"README.md", "weights.npz"}, "", "a/b"); }, ErrorCode::kUnsupported);
   error_of([] { choose_files({}, "", "a/b"); }, ErrorCode::kUnsupported);
   error_of([] { choose_files({"model.safetensors"}, "", "a/b"); }, ErrorCode::kUnsupported);
   error_of(
