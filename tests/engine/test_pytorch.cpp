@@ -1,9 +1,10 @@
 // PyTorch files as a user meets them: the same logits, bit for bit, and the same samples as from safetensors, in all that opens a model.
 #include <csm/convert.h>
+#include <csm/csm.h>
 #include <csm/inspect.h>
 
 #include "engine/loader.h"
-#include "engine_test.h"
+#include "io/json.h"
 #include "io/pytorch_files.h"
 #include "io/tensor_file.h"
 #include "model_directory.h"
@@ -13,8 +14,25 @@ namespace {
 
 const std::string kOriginal = kCheckpoints + "csm-tiny-f/original/";
 
+std::shared_ptr<Engine> open(const std::string& model) {
+  EngineOptions options;
+  options.model = model;
+  options.n_threads = 1;
+  options.dtype = "f32";
+  return Engine::open(options);
+}
+
+SpeechRequest greedy_request(const std::string& text) {
+  SpeechRequest request;
+  request.text = text;
+  SamplingOptions greedy;
+  greedy.temperature = 0;
+  request.backbone_sampling = request.depth_sampling = greedy;
+  return request;
+}
+
 Trace trace_of(const std::string& model) {
-  const auto engine = Engine::open(options_for(model));
+  const auto engine = open(model);
   TraceRequest request;
   request.prompt = engine->prompt(greedy_request("Hello there."));
   request.max_frames = 3;
@@ -50,8 +68,8 @@ TEST_F(PyTorchModel, OriginalLayout) {
   expect_same(trace_of(directory_.file("ckpt.pt")), expected);
   rewrite("tokenizer-csm-tiny-f.safetensors", "mimi.pt");
   expect_same(trace_of(directory_.path()), expected);
-  const Audio speech = Engine::open(options_for(directory_.path()))->synthesize(greedy_request("Hello."), {}).audio;
-  EXPECT_EQ(speech.samples, Engine::open(options_for(kOriginal))->synthesize(greedy_request("Hello."), {}).audio.samples);
+  const Audio speech = open(directory_.path())->synthesize(greedy_request("Hello."), {}).audio;
+  EXPECT_EQ(speech.samples, open(kOriginal)->synthesize(greedy_request("Hello."), {}).audio.samples);
 }
 
 TEST_F(PyTorchModel, TransformersLayoutInOneFile) {
