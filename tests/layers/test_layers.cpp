@@ -78,7 +78,7 @@ TEST(Layers, TableHasNoCycleAndMatchesTheFolders) {
 
 // The order of the design, whatever the table says: text -> tokens -> frames -> codes -> samples -> bytes.
 TEST(Layers, TableKeepsToTheDesign) {
-  const std::vector<std::string> order = {"base",          "io",           "text",     "audio",     "model", "prompt",
+  const std::vector<std::string> order = {"base",          "io",           "text",     "reading",   "audio", "playback/portaudio", "playback", "model", "prompt",
                                           "backends/ggml", "backends/mlx", "backends", "watermark", "hub",   "convert",
                                           "engine"};
   const Table table = repository().table;
