@@ -19,7 +19,8 @@ constexpr const char* kFooter = R"(Examples:
   csm bench --shape tiny --rounds 3 --json
   csm bench --model path/to/model --part e2e
 
-Parts: backbone, depth, mimi, prefill, frame, e2e. Without --model the weights are made in memory, of CSM-1B's true shapes.
+Parts: backbone, depth, mimi, prefill, frame, e2e; mark and find-mark: the watermark, one frame of it and the search of 10 s
+for one key. Without --model the weights are made in memory, of CSM-1B's true shapes.
 efficiency = (bytes read / median time) / bandwidth of the same amount of memory, probed before and after.
 naive is the usual way: a graph built for each depth step, sampling on the host, a projection for each step, plain transposed
 convolutions. Compare ratios between machines, never milliseconds.)";
@@ -68,13 +69,13 @@ Json to_json(const BenchReport& report) {
 std::string to_text(const BenchReport& report, const std::vector<std::string>& paths) {
   std::string text = report.machine + "\n" +
                      fmt::format(
-                         "{:<9}{:<7}{:<7}{:>4}{:>6}{:>8}{:>11}{:>11}{:>"
+                         "{:<10}{:<7}{:<7}{:>4}{:>6}{:>8}{:>11}{:>11}{:>"
                          "11}{:>8}{:>8}{:>7}{:>7}{:>11}\n",
                          "part", "path", "type", "thr", "batch", "context", "median ms", "best ms", "read", "probe",
                          "GB/s", "eff", "RTF", "peak");
   for (const BenchLine& line : report.lines) {
     text += fmt::format(
-        "{:<9}{:<7}{:<7}{:>4}{:>6}{:>8}{:>11.3f}{:>11.3f}{:>11}{:>"
+        "{:<10}{:<7}{:<7}{:>4}{:>6}{:>8}{:>11.3f}{:>11.3f}{:>11}{:>"
         "8.2f}{:>8.2f}{:>7.2f}{:>7.2f}{:>11}\n",
         line.part, line.path, line.type, line.n_threads, line.batch, line.context, line.median_ms, line.best_ms,
         human_bytes(line.bytes_read), line.probe_before_gbps, line.probe_after_gbps, line.efficiency,
@@ -116,7 +117,7 @@ int run_bench(BenchFlags flags) {
 void add_what_flags(CLI::App& app, BenchFlags& flags) {
   const char* group = "What to measure";
   app.add_option("--part", flags.options.parts,
-                 "backbone, depth, mimi, prefill, frame, e2e; repeatable "
+                 "backbone, depth, mimi, prefill, frame, e2e, mark, find-mark; repeatable "
                  "(default: all)")
       ->type_name("PARTS")
       ->group(group)

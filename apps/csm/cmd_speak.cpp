@@ -16,6 +16,7 @@
 #include "output.h"
 #include "progress.h"
 #include "request.h"
+#include "watermark_key.h"
 
 namespace csm::app {
 namespace {
@@ -88,6 +89,7 @@ SpeechRequest make_request(const SpeakOptions& options) {
   SpeechRequest request;
   request.context = read_context(options.context);
   fill_utterance(options, request);
+  request.watermark.key = watermark_key(options.settings.watermark);
   return request;
 }
 
@@ -215,7 +217,8 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
           {"rtf", stats.real_time_factor},  {"first_audio_ms", stats.first_audio_ms},
           {"context_ms", stats.context_ms}, {"prefill_ms", stats.prefill_ms},
           {"total_ms", stats.total_ms},     {"prompt_positions", stats.n_prompt_positions},
-          {"threads", stats.n_threads},     {"peak_memory_bytes", peak_memory_bytes()}};
+          {"threads", stats.n_threads},     {"peak_memory_bytes", peak_memory_bytes()},
+          {"watermark", watermark_json(stats.watermark)}};
 }
 
 int run_speak(SpeakOptions options) {

@@ -38,6 +38,7 @@ Commands all_commands(CLI::App& program) {
   Commands commands;
   add_speak(program, commands);
   add_codec(program, commands);
+  add_watermark(program, commands);
   add_tokenize(program, commands);
   add_inspect(program, commands);
   add_doctor(program, commands);

@@ -10,6 +10,8 @@
 
 #include "sampling_text.h"
 
+#include "watermark_key.h"
+
 namespace csm::app {
 namespace {
 
@@ -83,6 +85,9 @@ void apply_settings(const Settings& settings, const Engine& engine, SpeechReques
   request.trim = speech.trim;
   request.backbone_sampling = settings.sampling.backbone(engine.default_backbone_sampling());
   request.depth_sampling = settings.sampling.depth_decoder(engine.default_depth_sampling());
+  const WatermarkKey key = request.watermark.key;
+  request.watermark = watermark_options(settings.watermark);
+  request.watermark.key = key;
 }
 
 void apply_voice(const Settings& settings, Engine& engine, SpeechRequest& request) {

@@ -10,7 +10,8 @@
 
 namespace csm::app {
 
-// Speaker, seed (drawn anew where none is set), limits of length, guard and sampling. Text and context are left alone.
+// Speaker, seed (drawn anew where none is set), limits of length, guard, sampling, and the watermark but for its key. Text
+// and context are left alone.
 void apply_settings(const Settings& settings, const Engine& engine, SpeechRequest& request);
 
 // After apply_settings: the voice's clips come before the context that there is, as turns of the request's speaker, who is

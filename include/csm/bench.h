@@ -12,7 +12,7 @@
 namespace csm {
 
 struct BenchOptions {
-  std::vector<std::string> parts = {"backbone", "depth", "mimi", "prefill", "frame", "e2e"};
+  std::vector<std::string> parts = {"backbone", "depth", "mimi", "prefill", "frame", "e2e", "mark", "find-mark"};
   std::vector<std::string> paths = {"best"};  // "best", "naive": measured interleaved
   std::string model;                          // empty: synthetic CSM-1B shapes
   std::string shape = "csm-1b";               // synthetic: "csm-1b" or "tiny"

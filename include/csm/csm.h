@@ -45,3 +45,4 @@
 #include <csm/speech.h>
 #include <csm/tensors.h>
 #include <csm/voice.h>
+#include <csm/watermark.h>

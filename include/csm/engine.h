@@ -66,7 +66,7 @@ struct Trace {
 class SpeechStream {
  public:
   virtual ~SpeechStream() = default;
-  // Blocks for the next samples (at least one frame); false at the end. Rethrows what stopped the generation.
+  // Blocks for the next samples, about a frame of them; false at the end. Rethrows what stopped the generation.
   virtual bool next(std::vector<float>& samples) = 0;
   // Stops within one frame; next() then returns what is left and false. Safe from any thread.
   virtual void cancel() = 0;

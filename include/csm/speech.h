@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <csm/audio.h>
+#include <csm/watermark.h>
 
 namespace csm {
 
@@ -117,6 +118,7 @@ struct SpeechRequest {
   float stop_bias = 0;
   GuardOptions guard;
   TrimOptions trim;
+  WatermarkOptions watermark;         // on unless switched off
 };
 
 enum class FinishReason {
@@ -153,6 +155,7 @@ struct SpeechStats {
   double expected_seconds = 0;  // of speech, from the text; 0 while the guard is off
   int n_attempts = 1;
   std::vector<GuardFinding> findings;
+  WatermarkStats watermark;  // what was embedded
 };
 
 struct SpeechResult {

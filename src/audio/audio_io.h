@@ -24,6 +24,16 @@ inline constexpr int64_t kMaxSamples = int64_t{kMaxSeconds} * 96'000;
 // As read_audio, from the bytes of a file. `where` names them in errors.
 Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& where);
 
+// Sound whose channels are kept apart.
+struct ChannelAudio {
+  std::vector<std::vector<float>> channels;  // at least one; all of one length
+  int sample_rate_hz = 0;
+};
+
+// As read_audio and write_audio, with every channel of the file.
+ChannelAudio read_audio_channels(const std::string& path);
+void write_audio_channels(const std::string& path, const ChannelAudio& audio, SampleFormat format);
+
 // Clips to [-1, 1] and scales by 2^(bits-1), the inverse of how integer samples are read. `noise` is added, in units of
 // the last bit. Samples must be finite.
 int32_t to_integer(double sample, int bits, double noise);

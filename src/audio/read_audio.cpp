@@ -53,34 +53,36 @@ void check_info(const SF_INFO& info, const std::string& where) {
   }
 }
 
-// The header's frame count is a claim, so the samples are read until they end, under our own bound.
-std::vector<float> read_mono(SNDFILE* file, const SF_INFO& info, const std::string& where) {
+// Samples of all channels as they come from the file: keep(frame) is given one sample of each. The header's frame count is
+// a claim, so they are read until they end, under our own bound.
+template <typename Keep>
+void read_frames(SNDFILE* file, const SF_INFO& info, const std::string& where, int64_t max_samples, const Keep& keep) {
   const auto n_channels = static_cast<size_t>(info.channels);
-  const int64_t max_samples = std::min(kMaxSamples, int64_t{kMaxSeconds} * info.samplerate);
   const size_t block_frames = kBlockSamples / n_channels;
   std::vector<double> block(block_frames * n_channels);
-  std::vector<float> samples;
+  int64_t n_so_far = 0;
   for (;;) {
     const sf_count_t n_read = sf_readf_double(file, block.data(), static_cast<sf_count_t>(block_frames));
-    if (n_read <= 0) return samples;
+    if (n_read <= 0) return;
     const size_t n_frames = std::min(static_cast<size_t>(n_read), block_frames);
-    if (static_cast<int64_t>(samples.size() + n_frames) > max_samples) {
+    n_so_far += static_cast<int64_t>(n_frames);
+    if (n_so_far > max_samples) {
       fail(ErrorCode::kResourceLimit, "'{}' is longer than {} samples ({:.0f} minutes); cut it", where, max_samples,
            static_cast<double>(max_samples) / info.samplerate / 60);
     }
-    for (size_t i = 0; i < n_frames; ++i) {
-      double sum = 0;
-      for (size_t channel = 0; channel < n_channels; ++channel) sum += block[i * n_channels + channel];
-      const auto sample = static_cast<float>(sum / static_cast<double>(n_channels));
-      if (!std::isfinite(sample)) fail(ErrorCode::kInvalidData, "'{}': sample {} is not finite", where, samples.size());
-      samples.push_back(sample);
-    }
+    for (size_t i = 0; i < n_frames; ++i) keep(std::span<const double>(&block[i * n_channels], n_channels));
   }
 }
 
-}  // namespace
+float finite_sample(double value, size_t index, const std::string& where) {
+  const auto sample = static_cast<float>(value);
+  if (!std::isfinite(sample)) fail(ErrorCode::kInvalidData, "'{}': sample {} is not finite", where, index);
+  return sample;
+}
 
-Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& where) {
+// Opens the bytes and gives their frames to keep.
+template <typename Keep>
+int read_bytes(std::span<const std::byte> bytes, const std::string& where, const Keep& keep) {
   if (bytes.empty()) fail(ErrorCode::kInvalidData, "'{}' is empty; expected an audio file", where);
   if (begins_with_riff(bytes)) check_riff_wave(bytes, where);
   Source source{bytes};
@@ -92,13 +94,41 @@ Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& wher
          sf_strerror(nullptr));
   }
   check_info(info, where);
-  Audio audio;
-  audio.sample_rate_hz = info.samplerate;
-  audio.samples = read_mono(file.get(), info, where);
-  if (audio.samples.empty()) {
+  size_t n_frames = 0;
+  read_frames(file.get(), info, where, std::min(kMaxSamples, int64_t{kMaxSeconds} * info.samplerate),
+              [&](std::span<const double> frame) { keep(frame, n_frames++); });
+  if (n_frames == 0) {
     const char* reason = sf_error(file.get()) == SF_ERR_NO_ERROR ? "the file holds none" : sf_strerror(file.get());
     fail(ErrorCode::kInvalidData, "'{}': expected at least one sample, found 0 ({})", where, reason);
   }
+  return info.samplerate;
+}
+
+}  // namespace
+
+Audio read_audio_bytes(std::span<const std::byte> bytes, const std::string& where) {
+  Audio audio;
+  audio.sample_rate_hz = read_bytes(bytes, where, [&](std::span<const double> frame, size_t index) {
+    double sum = 0;
+    for (const double sample : frame) sum += sample;
+    audio.samples.push_back(finite_sample(sum / static_cast<double>(frame.size()), index, where));
+  });
+  return audio;
+}
+
+ChannelAudio read_audio_channels(const std::string& path) {
+  ChannelAudio audio;
+  const auto keep = [&](std::span<const double> frame, size_t index) {
+    if (index == 0) audio.channels.resize(frame.size());
+    if (static_cast<int64_t>(index * frame.size()) > kMaxSamples) {
+      fail(ErrorCode::kResourceLimit, "'{}' holds more than {} samples in its {} channels; cut it", path, kMaxSamples,
+           frame.size());
+    }
+    for (size_t channel = 0; channel < frame.size(); ++channel) {
+      audio.channels[channel].push_back(finite_sample(frame[channel], index, path));
+    }
+  };
+  audio.sample_rate_hz = read_bytes(MappedFile::open(path)->bytes(), path, keep);
   return audio;
 }
 

@@ -209,6 +209,7 @@ std::vector<std::vector<BenchRun>> Bench::run_rounds(BenchPart part) {
 
 std::string Bench::type_of(BenchPart part) const {
   if (part == BenchPart::kMimi) return options_.codec_dtype;
+  if (needs_watermark(part)) return "f32";
   return options_.quantize.empty() ? options_.dtype : options_.quantize;
 }
 

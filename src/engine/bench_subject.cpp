@@ -16,7 +16,8 @@ struct PartName {
 };
 constexpr PartName kParts[] = {{BenchPart::kBackbone, "backbone"}, {BenchPart::kDepth, "depth"},
                                {BenchPart::kMimi, "mimi"},         {BenchPart::kPrefill, "prefill"},
-                               {BenchPart::kFrame, "frame"},       {BenchPart::kEndToEnd, "e2e"}};
+                               {BenchPart::kFrame, "frame"},       {BenchPart::kEndToEnd, "e2e"},
+                               {BenchPart::kMark, "mark"},         {BenchPart::kFindMark, "find-mark"}};
 
 constexpr int kPromptPositions = 32;  // of e2e: a sentence without context
 constexpr uint64_t kSeed = 1;
@@ -62,7 +63,9 @@ const char* to_string(BenchPart part) {
   return "unknown";
 }
 
-bool needs_language_model(BenchPart part) { return part != BenchPart::kMimi; }
+bool needs_watermark(BenchPart part) { return part == BenchPart::kMark || part == BenchPart::kFindMark; }
+
+bool needs_language_model(BenchPart part) { return part != BenchPart::kMimi && !needs_watermark(part); }
 
 bool needs_codec(BenchPart part) {
   return part == BenchPart::kMimi || part == BenchPart::kFrame || part == BenchPart::kEndToEnd;
@@ -79,6 +82,7 @@ BenchSubject::BenchSubject(Backend& backend, std::shared_ptr<const Checkpoint> c
     language_model_ = backend.load_language_model(checkpoint_, backend_options_);
   }
   if (std::any_of(parts.begin(), parts.end(), needs_codec)) codec_ = backend.load_codec(checkpoint_, backend_options_);
+  if (std::any_of(parts.begin(), parts.end(), needs_watermark)) mark_ = std::make_unique<MarkBench>();
   row_mask_.assign(static_cast<size_t>(n_codebooks_) + 1, 1);
   row_mask_.back() = 0;
   streams_.resize(static_cast<size_t>(options_.batch));
@@ -172,8 +176,12 @@ uint64_t BenchSubject::n_setups() const {
 
 BenchRun BenchSubject::run(BenchPart part) {
   if (part == BenchPart::kEndToEnd) return run_end_to_end();
-  const std::vector<int32_t> rows = prepare(part);
   BenchRun result;
+  if (needs_watermark(part)) {
+    result.ms = part == BenchPart::kMark ? mark_->embed_ms() : mark_->find_ms();
+    return result;
+  }
+  const std::vector<int32_t> rows = prepare(part);
   const uint64_t n_before = n_setups();
   const Stopwatch watch;
   if (part == BenchPart::kPrefill) append_rows(*streams_.front().sequence, rows);
@@ -241,6 +249,9 @@ uint64_t BenchSubject::bytes_read(BenchPart part) const {
   const auto batch = static_cast<uint64_t>(options_.batch);
   const auto n_frames = static_cast<uint64_t>(options_.n_frames);
   switch (part) {
+    case BenchPart::kMark:
+    case BenchPart::kFindMark:
+      return 0;
     case BenchPart::kBackbone:
       return batch * frame.backbone;
     case BenchPart::kDepth:
@@ -259,6 +270,7 @@ uint64_t BenchSubject::bytes_read(BenchPart part) const {
 }
 
 uint64_t BenchSubject::working_set_bytes(BenchPart part) const {
+  if (needs_watermark(part)) return 0;
   if (part == BenchPart::kMimi) return decoder_bytes(checkpoint_->spec(), backend_options_.codec_type);
   const FrameBytes frame = language_model_->frame_bytes();
   if (part == BenchPart::kDepth) return frame.depth / static_cast<uint64_t>(n_codebooks_ - 1);  // once for each code
@@ -272,6 +284,8 @@ int BenchSubject::context_of(BenchPart part) const {
     case BenchPart::kFrame:
       return options_.context;
     case BenchPart::kMimi:
+    case BenchPart::kMark:
+    case BenchPart::kFindMark:
       return 0;
     case BenchPart::kPrefill:
       return options_.context;
@@ -281,9 +295,13 @@ int BenchSubject::context_of(BenchPart part) const {
   return 0;
 }
 
-int BenchSubject::batch_of(BenchPart part) const { return part == BenchPart::kPrefill ? 1 : options_.batch; }
+int BenchSubject::batch_of(BenchPart part) const {
+  return part == BenchPart::kPrefill || needs_watermark(part) ? 1 : options_.batch;
+}
 
 double BenchSubject::audio_seconds(BenchPart part) const {
+  if (part == BenchPart::kMark) return MarkBench::kFrameSeconds;
+  if (part == BenchPart::kFindMark) return MarkBench::kSearchedSeconds;
   if (!needs_codec(part)) return 0;
   return (part == BenchPart::kEndToEnd ? options_.n_frames : 1) / checkpoint_->spec().codec.frame_rate_hz();
 }

@@ -13,17 +13,19 @@
 
 #include <csm/bench.h>
 
+#include "engine/bench_mark.h"
 #include "model/backend.h"
 
 namespace csm {
 
-enum class BenchPart { kBackbone, kDepth, kMimi, kPrefill, kFrame, kEndToEnd };
+enum class BenchPart { kBackbone, kDepth, kMimi, kPrefill, kFrame, kEndToEnd, kMark, kFindMark };
 
 // Errors: kInvalidArgument with the names there are.
 BenchPart parse_bench_part(const std::string& name);
 const char* to_string(BenchPart part);
 bool needs_language_model(BenchPart part);
 bool needs_codec(BenchPart part);
+bool needs_watermark(BenchPart part);
 
 // What one run of a part took.
 struct BenchRun {
@@ -81,6 +83,7 @@ class BenchSubject {
   int n_codebooks_ = 0;
   std::unique_ptr<LanguageModel> language_model_;
   std::unique_ptr<Codec> codec_;
+  std::unique_ptr<MarkBench> mark_;
   FrameSampling sampling_;
   std::vector<uint8_t> row_mask_;  // [n_codebooks + 1]: all but the text column
   std::vector<uint8_t> mask_;      // of the rows that are appended

@@ -92,7 +92,8 @@ Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Sto
       trim_(request.trim, model.spec.codec.sample_rate_hz),
       policy_(request.guard.policy),
       retries_left_(request.guard.policy == GuardPolicy::kRetry ? request.guard.max_retries : 0),
-      is_limit_asked_for_(request.max_seconds.has_value()) {
+      is_limit_asked_for_(request.max_seconds.has_value()),
+      mark_(request.watermark, model.spec.codec.sample_rate_hz) {
   result_.audio.sample_rate_hz = model.spec.codec.sample_rate_hz;
   result_.codes.n_codebooks = model.n_codebooks();
   result_.stats.seed = request.seed;
@@ -261,7 +262,9 @@ void Utterance::restart() {
 // Moves the samples of the frames up to there into the result.
 void Utterance::release(int n_frames) {
   const auto n = static_cast<size_t>(n_frames - n_released_) * static_cast<size_t>(model_.spec.codec.frame_samples());
-  trim_.push(std::span<const float>(waiting_).first(n), result_.audio.samples);
+  unmarked_.clear();
+  trim_.push(std::span<const float>(waiting_).first(n), unmarked_);
+  mark_.push(unmarked_.data(), unmarked_.size(), result_.audio.samples);
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(n));
   n_released_ = n_frames;
 }
@@ -281,13 +284,18 @@ void Utterance::settle(FinishReason reason) {
   const bool is_cut = reason == FinishReason::kLoop || reason == FinishReason::kSilence;
   const int n_kept = is_cut ? guard_.n_safe() : result_.stats.n_frames;
   release(n_kept);
-  trim_.finish(result_.audio.samples);
+  unmarked_.clear();
+  trim_.finish(unmarked_);
+  mark_.push(unmarked_.data(), unmarked_.size(), result_.audio.samples);
+  mark_.finish(result_.audio.samples);
+  result_.stats.watermark = mark_.stats();
   result_.stats.n_frames = n_kept;
   result_.codes.ids.resize(static_cast<size_t>(n_kept) * static_cast<size_t>(result_.codes.n_codebooks));
 }
 
 void Utterance::update_stats() {
   SpeechStats& stats = result_.stats;
+  if (going_) stats.watermark = mark_.stats();
   stats.audio_seconds = result_.audio.seconds();
   stats.total_ms = since_.ms();
   stats.real_time_factor = stats.audio_seconds > 0 ? stats.total_ms / 1000 / stats.audio_seconds : 0;

@@ -32,8 +32,9 @@ class Utterance {
   bool going() const { return going_; }
   // Gives the last frame to the model and asks for the next. The request borrows from this object until end_frame().
   FrameRequest begin_frame();
-  // Looks at the codes that came: the end of speech, or a frame to keep. Returns the samples that are certain to stay,
-  // often just the frame's; they are valid until the next call. Errors: kInvalidData when the guard is to fail.
+  // Looks at the codes that came: the end of speech, or a frame to keep. Returns the samples that are certain to stay, often
+  // just a frame of them; the watermark holds back 20 ms, which come at the end. They are valid until the next call.
+  // Errors: kInvalidData when the guard is to fail.
   std::span<const float> end_frame();
   // Ends it with what there is.
   void cancel();
@@ -75,6 +76,8 @@ class Utterance {
   bool is_limit_asked_for_ = false;  // max_frames_ is the request's own: reaching it is no missing end
   std::vector<float> waiting_;       // samples of the frames from n_released_ on
   int n_released_ = 0;               // frames whose samples are in the result
+  WatermarkEmbedder mark_;
+  std::vector<float> unmarked_;      // samples that stay, on their way through the watermark
   std::vector<int32_t> last_prompt_row_;
   std::vector<uint8_t> last_prompt_mask_;
   SpeechResult best_;  // of the attempts that ran away

@@ -78,6 +78,8 @@ std::string consequences(const Settings& settings, const Engine& engine) {
                       request.trim.lead_seconds.value_or(-1), request.trim.trail_seconds.value_or(-1),
                       settings.speech.voice, request.stop_bias);
   text += "backbone " + text_of(request.backbone_sampling) + "\ndepth " + text_of(request.depth_sampling) + "\n";
+  const WatermarkOptions& w = request.watermark;
+  text += fmt::format("watermark {} {} {:X} {}\n", w.enabled, to_string(w.preset), w.payload, settings.watermark.key_file);
   return text + fmt::format("output {} {}\n", settings.output.is_float, settings.output.quiet);
 }
 

@@ -35,8 +35,10 @@ inline SamplingOptions greedy() {
   return options;
 }
 
+// Unmarked, so that its samples are those of the codec.
 inline SpeechRequest greedy_request(const std::string& text) {
   SpeechRequest request;
+  request.watermark.enabled = false;
   request.text = text;
   request.backbone_sampling = request.depth_sampling = greedy();
   return request;

@@ -141,6 +141,7 @@ class GuardedDemo : public ::testing::Test {
  protected:
   static SpeechRequest request(GuardPolicy policy) {
     SpeechRequest request;
+    request.watermark.enabled = false;  // so that samples are those of the codec
     request.text = "Good morning.";
     request.seed = 5;
     request.guard.policy = policy;

@@ -13,7 +13,8 @@ namespace {
 
 // Variables of the build, the tests and the library, which are no settings.
 const std::vector<std::string> kOtherVariables = {"CSM_CONFIG",  "CSM_PRESET",       "CSM_JOBS", "CSM_PROGRAM",
-                                                  "CSM_GGML_MODULES", "CSM_HUB_PYTHON", "CSM_LLAMA3_TOKENIZER"};
+                                                  "CSM_GGML_MODULES", "CSM_HUB_PYTHON", "CSM_LLAMA3_TOKENIZER",
+                                                  "CSM_WATERMARK_KEY_HEX"};
 
 // Empty counts as unset.
 std::optional<std::string> variable(const std::vector<std::string>& environment, const std::string& name) {

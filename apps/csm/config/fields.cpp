@@ -10,6 +10,7 @@ const std::vector<Section>& sections() {
       {"guard", "Speech that runs away, and silence around it"},
       {"sampling", "Sampling", "the model's generation_config.json"},
       {"depth", "Sampling of the depth decoder, where it shall differ", "as in [sampling]"},
+      {"marking", "Watermark"},
       {"output", "Output"},
       {"engine", "Model and machine"},
       {"trace", "Model and machine"},
@@ -23,6 +24,7 @@ const std::vector<Field>& fields() {
     add_speech_fields(all);
     add_guard_fields(all);
     add_sampling_fields(all);
+    add_watermark_fields(all);
     add_output_fields(all);
     add_engine_fields(all);
     return all;

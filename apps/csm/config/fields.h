@@ -38,6 +38,7 @@ void add_engine_fields(std::vector<Field>& table);
 void add_speech_fields(std::vector<Field>& table);
 void add_guard_fields(std::vector<Field>& table);
 void add_sampling_fields(std::vector<Field>& table);
+void add_watermark_fields(std::vector<Field>& table);
 void add_output_fields(std::vector<Field>& table);
 
 }  // namespace csm::app

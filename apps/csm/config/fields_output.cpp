@@ -8,7 +8,7 @@ void add_output_fields(std::vector<Field>& table) {
                    .name = "float",
                    .binding = bind([](Settings& s) -> auto& { return s.output.is_float; }),
                    .help = "Write 32-bit float samples instead of 16-bit integers",
-                   .commands = {"speak", "codec decode"}});
+                   .commands = {"speak", "codec decode", "watermark add"}});
   table.push_back({.section = "output",
                    .name = "quiet",
                    .letter = 'q',

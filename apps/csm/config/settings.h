@@ -42,6 +42,13 @@ struct SpeechSettings {
   TrimOptions trim;
 };
 
+struct WatermarkSettings {
+  std::string kind = "csm";
+  std::string preset = "normal";
+  std::string payload;   // hexadecimal; empty: the default of WatermarkOptions
+  std::string key_file;  // empty: watermark_key() looks elsewhere
+};
+
 struct OutputSettings {
   bool is_float = false;
   bool quiet = false;
@@ -51,6 +58,7 @@ struct Settings {
   EngineOptions engine;
   SpeechSettings speech;
   SamplingSettings sampling;
+  WatermarkSettings watermark;
   OutputSettings output;
 };
 
