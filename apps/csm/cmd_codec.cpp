@@ -8,7 +8,9 @@
 #include "commands.h"
 #include "files.h"
 #include "flags.h"
+#include "interrupt.h"
 #include "output.h"
+#include "sound_output.h"
 
 namespace csm::app {
 namespace {
@@ -23,6 +25,7 @@ The file of codes holds one tensor: codes int32 [n_frames, n_codebooks].)";
 struct CodecOptions {
   std::string input;
   std::string output;
+  SoundFlags sound;  // of decode
   int n_codebooks = 0;
   bool json = false;
 };
@@ -69,6 +72,7 @@ int run_decode(const CodecOptions& options, const Settings& settings) {
   }
   check_audio_on_stdout(options.output);
   check_output_folder(options.output);
+  (void)settings.output.audio(options.sound.tags);
   Codes codes = read_codes(options.input);
   if (options.n_codebooks > codes.n_codebooks) {
     throw UsageError(
@@ -76,11 +80,17 @@ int run_decode(const CodecOptions& options, const Settings& settings) {
   }
   if (options.n_codebooks > 0) codes = first_codebooks(codes, options.n_codebooks);
   const std::shared_ptr<Engine> engine = open_engine(settings.engine);
-  const SampleFormat format = settings.output.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16;
-  if (options.output != "-") check_audio_path(options.output, engine->sample_rate_hz(), format);
+  SoundFlags flags = options.sound;
+  flags.output = options.output;
+  SoundOutput sound(flags, settings.output, engine->sample_rate_hz());
   const Audio audio = engine->decode(codes);
-  write_audio_file(options.output, audio, format);
+  {
+    const HoldSignals held;
+    sound.add(audio.samples);
+    sound.finish();
+  }
   report(options, codes, audio.seconds());
+  sound.check_playback();
   return kDone;
 }
 
@@ -113,7 +123,9 @@ void add_codec(CLI::App& program, Commands& commands) {
   const auto decoding = std::make_shared<CodecOptions>();
   CLI::App* decode = add_direction(*codec, "decode", "Turn codes into an audio file", *decoding,
                                    "Tensor file with codes int32 [n_frames, n_codebooks]",
-                                   "Audio file (.wav, .flac ...); - streams WAV to standard output");
+                                   "Audio file (.wav, .flac ...); - streams to standard output");
+  add_play_flag(*decode, decoding->sound);
+  add_tag_flag(*decode, decoding->sound);
   commands.push_back({decode, [decoding](const Configuration& from) { return run_decode(*decoding, from.settings); }});
 }
 

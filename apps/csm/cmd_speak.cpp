@@ -17,6 +17,7 @@
 #include "progress.h"
 #include "request.h"
 #include "watermark_key.h"
+#include "sound_output.h"
 
 namespace csm::app {
 namespace {
@@ -24,6 +25,8 @@ namespace {
 constexpr const char* kFooter = R"(Examples:
   csm speak "Good morning." -o morning.wav
   csm speak "The same, once more." --seed 7 -o again.flac
+  csm speak "For the radio." --sample-rate 48000 --bits 24 --loudness -16 --tag title="For the radio" -o radio.wav
+  csm speak "Aloud." --play
   echo "From a pipe." | csm speak - -o - | aplay
   csm speak "I agree." --context-text "Hello there." --context-audio hello.wav -o agree.wav
   csm speak "And you?" --speaker 1 --context conversation.json -o you.wav --json
@@ -40,28 +43,28 @@ struct SpeakOptions {
   std::optional<std::string> text;
   std::string text_file;
   ContextFlags context;
-  std::string output;
+  SoundFlags sound;
   std::string dump_prompt;
   bool json = false;
 
-  bool to_stdout() const { return output == "-"; }
-  SampleFormat format() const { return settings.output.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16; }
+  bool speaks() const { return sound.play || !sound.output.empty(); }
 };
 
 void check_options(const SpeakOptions& options) {
   if (options.text && !options.text_file.empty()) throw UsageError("give either a text or --text-file");
-  if (options.output.empty() && options.dump_prompt.empty()) {
-    throw UsageError("where shall the speech go? add -o FILE.wav, or -o - for standard output");
+  if (!options.speaks() && options.dump_prompt.empty()) {
+    throw UsageError("where shall the speech go? add -o FILE.wav, -o - for standard output, or --play");
   }
-  if (options.json && options.to_stdout()) {
+  if (options.json && options.sound.to_stdout()) {
     throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
   }
   EngineOptions engine = options.settings.engine;
   if (engine.model.empty()) engine.model = "bundled";  // found later; the other fields are what is checked
   check_usage([&] { engine.validate(); });
-  check_audio_on_stdout(options.output);
-  check_output_folder(options.output);
+  check_audio_on_stdout(options.sound.output);
+  check_output_folder(options.sound.output);
   check_output_folder(options.dump_prompt);
+  (void)options.settings.output.audio(options.sound.tags);
 }
 
 std::string given_text(const SpeakOptions& options) {
@@ -93,46 +96,8 @@ SpeechRequest make_request(const SpeakOptions& options) {
   return request;
 }
 
-// Samples go on as they come: into memory for a file, straight to the reader of a pipe.
-class SampleSink {
- public:
-  SampleSink(const SpeakOptions& options, int sample_rate_hz) : options_(options) {
-    audio_.sample_rate_hz = sample_rate_hz;
-  }
-
-  void add(const std::vector<float>& samples) {
-    n_samples_ += samples.size();
-    if (!options_.to_stdout()) {
-      audio_.samples.insert(audio_.samples.end(), samples.begin(), samples.end());
-      return;
-    }
-    if (n_samples_ == samples.size()) {
-      const std::string header = wav_stream_header(audio_.sample_rate_hz, options_.format());
-      write_stdout(header.data(), header.size());
-    }
-    const std::string bytes = wav_sample_bytes(samples.data(), samples.size(), options_.format());
-    write_stdout(bytes.data(), bytes.size());
-  }
-
-  void finish() {
-    if (n_samples_ == 0) {
-      throw Error(
-          ErrorCode::kInvalidData,
-          "the model ended before its first frame, so there is nothing to write; try another --seed or --min-frames 1");
-    }
-    if (!options_.to_stdout()) write_audio_file(options_.output, audio_, options_.format());
-  }
-
-  double seconds() const { return static_cast<double>(n_samples_) / audio_.sample_rate_hz; }
-
- private:
-  const SpeakOptions& options_;
-  Audio audio_;
-  size_t n_samples_ = 0;
-};
-
 // All of it before any of it is written: the guard may draw it again.
-SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
+SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
@@ -145,26 +110,25 @@ SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, const Spea
   });
   progress.clear();
   check_interrupt();
-  SampleSink sink(options, engine.sample_rate_hz());
-  sink.add(result.audio.samples);
-  sink.finish();
+  sound.add(result.audio.samples);
+  sound.finish();
   return result.stats;
 }
 
-SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptions& options) {
-  if (!options.to_stdout() && request.guard.policy == GuardPolicy::kRetry) return speak_whole(engine, request, options);
+SpeechStats speak(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
+  const bool streams = options.sound.play || options.sound.to_stdout();
+  if (!streams && request.guard.policy == GuardPolicy::kRetry) return speak_whole(engine, request, sound, options);
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
-  SampleSink sink(options, engine.sample_rate_hz());
   const std::unique_ptr<SpeechStream> stream = engine.start(request);
   std::vector<float> samples;
   bool more = stream->next(samples);  // until the first samples a signal may end us at once: nothing is written
   const HoldSignals held;
   while (more && !interrupted()) {
-    sink.add(samples);
+    sound.add(samples);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    progress.speech(sink.seconds(), elapsed.count());
+    progress.speech(sound.seconds(), elapsed.count());
     samples.clear();
     more = stream->next(samples);
   }
@@ -174,7 +138,7 @@ SpeechStats speak(Engine& engine, const SpeechRequest& request, const SpeakOptio
     check_interrupt();
   }
   const SpeechStats stats = stream->result().stats;
-  sink.finish();
+  sound.finish();
   return stats;
 }
 
@@ -199,17 +163,21 @@ Json to_json(const std::vector<GuardFinding>& findings) {
   return list;
 }
 
+std::string name_of_output(const SpeakOptions& options) {
+  if (options.sound.output.empty()) return "played";
+  return options.sound.to_stdout() ? "standard output" : printable(options.sound.output);
+}
+
 void print_summary(const SpeakOptions& options, const SpeechStats& stats) {
   if (options.settings.output.quiet) return;
   print_text(fmt::format(
-      "csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}",
-      options.to_stdout() ? "standard output" : printable(options.output), stats.audio_seconds, stats.n_frames,
-      stats.real_time_factor, stats.seed, ending(stats)));
+      "csm: {}: {:.2f} s of speech, {} frames, real-time factor {:.2f}, seed {}, {}", name_of_output(options),
+      stats.audio_seconds, stats.n_frames, stats.real_time_factor, stats.seed, ending(stats)));
 }
 
 Json to_json(const SpeakOptions& options, const std::string& model, const SpeechRequest& request,
              const SpeechStats& stats) {
-  return {{"file", options.output},         {"model", model},
+  return {{"file", options.sound.output},   {"model", model},
           {"seconds", stats.audio_seconds}, {"frames", stats.n_frames},
           {"seed", request.seed},           {"finish_reason", to_string(stats.finish_reason)},
           {"attempts", stats.n_attempts},   {"found", to_json(stats.findings)},
@@ -226,26 +194,32 @@ int run_speak(SpeakOptions options) {
   SpeechRequest request = make_request(options);
   options.settings.engine.model = model_or_bundled(options.settings.engine.model);
   const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);
-  if (!options.output.empty() && !options.to_stdout()) {
-    check_audio_path(options.output, engine->sample_rate_hz(), options.format());
-  }
+  SoundOutput sound(options.sound, options.settings.output, engine->sample_rate_hz());
   apply_settings(options.settings, *engine, request);
   apply_voice(options.settings, *engine, request);
   if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
-  if (options.output.empty()) return kDone;
-  SpeechStats stats = speak(*engine, request, options);
+  if (!options.speaks()) return kDone;
+  SpeechStats stats = speak(*engine, request, sound, options);
   stats.seed = request.seed;
   print_summary(options, stats);
-  if (options.json) print_json(to_json(options, options.settings.engine.model, request, stats));
+  if (options.json) {
+    Json document = to_json(options, options.settings.engine.model, request, stats);
+    add_summary(document, sound);
+    print_json(document);
+  }
+  sound.check_playback();
   return kDone;
 }
 
 void add_output_flags(CLI::App& app, SpeakOptions& options) {
   const char* group = "Output";
-  app.add_option("-o,--output", options.output,
-                 "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams WAV to standard output")
+  app.add_option("-o,--output", options.sound.output,
+                 "Audio file (.wav, .flac, .ogg, .opus, .mp3 ...); - streams to standard output, WAV unless --format "
+                 "says otherwise")
       ->type_name("FILE")
       ->group(group);
+  add_play_flag(app, options.sound);
+  add_tag_flag(app, options.sound);
   app.add_option("--dump-prompt", options.dump_prompt, "Write what the model is given; without -o nothing is spoken")
       ->type_name("FILE.safetensors")
       ->group(group);

@@ -37,6 +37,7 @@ void describe_program(CLI::App& program) {
 Commands all_commands(CLI::App& program) {
   Commands commands;
   add_speak(program, commands);
+  add_batch(program, commands);
   add_codec(program, commands);
   add_watermark(program, commands);
   add_tokenize(program, commands);

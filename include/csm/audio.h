@@ -119,8 +119,9 @@ AudioSummary write_audio(const std::string& path, const Audio& audio, const Audi
 void write_audio(const std::string& path, const Audio& audio, SampleFormat format);
 
 // Throws what AudioWriter::open would throw, and writes nothing: to be asked before long work whose result goes there.
-// The path "" asks for a sink that cannot seek.
 void check_audio_output(const std::string& path, int sample_rate_hz, const AudioOutputOptions& options);
+void check_audio_output(const SoundSink& sink, const std::string& where, int sample_rate_hz,
+                        const AudioOutputOptions& options);
 void check_audio_path(const std::string& path, int sample_rate_hz, SampleFormat format);
 
 // The 44-byte header of a WAV stream whose length is not known yet (sizes 0xFFFFFFFF), for writing to a pipe.

@@ -149,13 +149,17 @@ std::unique_ptr<AudioWriter> AudioWriter::open(SoundSink& sink, const std::strin
 }
 
 void check_audio_output(const std::string& path, int sample_rate_hz, const AudioOutputOptions& options) {
-  const std::string where = path.empty() ? "cannot write a stream" : in_errors(path);
+  check_encoding(encoder_spec(path, in_errors(path), sample_rate_hz, options), Seekable::kYes, in_errors(path));
   std::error_code error;
   const bool is_special = std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
-  check_encoding(encoder_spec(path, where, sample_rate_hz, options), path.empty() ? Seekable::kNo : Seekable::kYes,
-                 where);
-  if (!path.empty() && !is_special)
-    AtomicFile file(path);  // not committed: leaves nothing. Opening a pipe twice would end its reader
+  if (!is_special) AtomicFile file(path);  // not committed: leaves nothing. Opening a pipe twice would end its reader
+}
+
+void check_audio_output(const SoundSink& sink, const std::string& where, int sample_rate_hz,
+                        const AudioOutputOptions& options) {
+  const std::string in_error = "cannot write " + where;
+  check_encoding(encoder_spec("", in_error, sample_rate_hz, options), sink.can_seek() ? Seekable::kYes : Seekable::kNo,
+                 in_error);
 }
 
 AudioSummary write_audio(const std::string& path, const Audio& audio, const AudioOutputOptions& options) {

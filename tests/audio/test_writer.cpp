@@ -202,7 +202,7 @@ TEST_F(Formats, StreamsToAPipe) {
     MemorySink sink(false);
     EXPECT_ERROR(AudioWriter::open(sink, "standard output", 24'000, options), ErrorCode::kUnsupported,
                  "standard output");
-    EXPECT_ERROR(check_audio_output("", 24'000, options), ErrorCode::kUnsupported, "needs a file");
+    EXPECT_ERROR(check_audio_output(sink, "standard output", 24'000, options), ErrorCode::kUnsupported, "needs a file");
     EXPECT_TRUE(sink.bytes.empty());
   }
 }

@@ -22,7 +22,7 @@ Field dtype_field() {
           .choices = {"auto", "f32", "f16", "bf16"},
           .type = "TYPE",
           .help = "Arithmetic type: auto, f32, f16, bf16",
-          .commands = {"speak"}};
+          .commands = kSpeakers};
 }
 
 // csm trace is for comparing with others, so what the usual settings say does not hold for it.

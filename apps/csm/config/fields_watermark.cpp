@@ -5,7 +5,7 @@
 namespace csm::app {
 
 void add_watermark_fields(std::vector<Field>& table) {
-  const std::vector<std::string> markers = {"speak", "watermark add"};
+  const std::vector<std::string> markers = {"speak", "batch", "watermark add"};
   table.push_back({.section = "marking",
                    .name = "watermark",
                    .binding = bind([](Settings& s) -> auto& { return s.watermark.kind; }),

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace csm::app {
 
@@ -50,8 +51,18 @@ struct WatermarkSettings {
 };
 
 struct OutputSettings {
-  bool is_float = false;
+  std::string format;                // "" = by the file name
+  std::optional<int> sample_rate_hz;  // unset: the model's own
+  std::string bits = "16";           // "16", "24", "32" or "float"
+  bool is_float = false;             // the same as bits = "float"
+  bool dither = false;
+  std::optional<double> loudness_lufs, peak_db, true_peak_db;
+  double fade_in_seconds = 0;
+  double fade_out_seconds = 0;
   bool quiet = false;
+
+  // As the library has it. Errors: UsageError for tags that are not KEY=VALUE, and for what does not go together.
+  AudioOutputOptions audio(const std::vector<std::string>& tags) const;
 };
 
 struct Settings {
