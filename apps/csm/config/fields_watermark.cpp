@@ -36,7 +36,7 @@ void add_watermark_fields(std::vector<Field>& table) {
                    .type = "FILE",
                    .help = "File of a secret key; csm watermark key makes one",
                    .unset = "the digits in CSM_WATERMARK_KEY_HEX, or the public key",
-                   .commands = {"speak", "watermark add", "watermark detect", "watermark read"}});
+                   .commands = {"speak", "batch", "watermark add", "watermark detect", "watermark read"}});
 }
 
 }  // namespace csm::app
