@@ -78,9 +78,10 @@ TEST(Layers, TableHasNoCycleAndMatchesTheFolders) {
 
 // The order of the design, whatever the table says: text -> tokens -> frames -> codes -> samples -> bytes.
 TEST(Layers, TableKeepsToTheDesign) {
-  const std::vector<std::string> order = {"base",          "io",           "text",     "reading",   "audio", "playback/portaudio", "playback", "model", "prompt",
-                                          "backends/ggml", "backends/mlx", "backends", "watermark", "hub",   "convert",
-                                          "engine"};
+  const std::vector<std::string> order = {
+      "base",      "io",    "text",    "reading",       "audio",        "playback/portaudio",
+      "playback",  "model", "prompt",  "backends/ggml", "backends/mlx", "backends",
+      "watermark", "hub",   "convert", "engine",        "voice"};
   const Table table = repository().table;
   const auto rank = [&](const std::string& folder) {
     return std::find(order.begin(), order.end(), folder) - order.begin();
