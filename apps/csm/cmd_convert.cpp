@@ -30,6 +30,8 @@ codec stay as stored unless named. The file appears under its name only when it 
 The MLX directory holds model.safetensors in the names of csm-mlx and mlx-audio, mimi.safetensors, and the model's
 configuration and tokenizer. csm opens it with every backend.)";
 
+constexpr int kBarWidth = 24;
+
 struct ConvertOptions {
   std::string model;
   std::string out;  // a file, or a directory for MLX
@@ -43,9 +45,10 @@ struct ConvertOptions {
 
 std::function<bool(const ConvertProgress&)> draw_progress(Progress& progress) {
   return [&progress](const ConvertProgress& done) {
-    progress.show(fmt::format("{:.0f} % of {}: {}",
-                              100.0 * static_cast<double>(done.bytes_done) / static_cast<double>(done.bytes_total),
-                              human_bytes(done.bytes_total), printable(done.tensor)));
+    const double part = static_cast<double>(done.bytes_done) / static_cast<double>(done.bytes_total);
+    const std::string bar(static_cast<size_t>(part * kBarWidth), '#');
+    progress.show(fmt::format("[{:<{}}] {:3.0f} % of {}: {}", bar, kBarWidth, 100 * part, human_bytes(done.bytes_total),
+                              printable(done.tensor)));
     return !interrupted();
   };
 }
@@ -102,7 +105,10 @@ void check_ending(const std::string& path) {
 
 int run_convert(ConvertOptions& options) {
   if (options.to == "gguf") check_ending(options.out);
-  check_usage([&] { options.gguf.validate(); });
+  check_usage([&] {
+    options.gguf.validate();
+    options.mlx.validate();
+  });
   const std::string model = model_or_bundled(options.model);
   if (options.dry_run) return show_plan(options, plan_gguf_conversion(model, options.gguf));
   const HoldSignals hold;

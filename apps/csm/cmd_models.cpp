@@ -2,7 +2,6 @@
 #include <csm/hub.h>
 #include <fmt/format.h>
 
-#include <ctime>
 #include <memory>
 
 #include "commands.h"
@@ -24,14 +23,6 @@ struct ModelsOptions {
   bool json = false;
   std::vector<std::string> names;
 };
-
-std::string date(int64_t unix_seconds) {
-  const auto time = static_cast<std::time_t>(unix_seconds);
-  std::tm parts{};
-  char text[32] = "";
-  if (::gmtime_r(&time, &parts) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
-  return text;
-}
 
 Json to_json(const HubOptions& hub, const std::vector<CachedModel>& models) {
   Json list = Json::array();
@@ -60,7 +51,7 @@ std::string to_text(const HubOptions& hub, const std::vector<CachedModel>& model
   std::string text;
   for (const CachedModel& model : models) {
     text += fmt::format("{:<{}}  {:>10}  {}  {}{}{}\n", model.repo, width, human_bytes(model.bytes),
-                        date(model.modified_unix), model.commit.substr(0, 12),
+                        utc_text(model.modified_unix, "%Y-%m-%d"), model.commit.substr(0, 12),
                         model.revisions.empty() ? "" : fmt::format(" ({})", fmt::join(model.revisions, ", ")),
                         model.problem.empty() ? "" : "  [not whole: " + printable(model.problem) + "]");
   }

@@ -29,6 +29,7 @@ void add_doctor(CLI::App& program, Commands& commands);
 void add_pull(CLI::App& program, Commands& commands);
 void add_models(CLI::App& program, Commands& commands);  // models, models rm
 void add_voice(CLI::App& program, Commands& commands);  // voice add, list, show, rm, export, import
+void add_cache(CLI::App& program, Commands& commands);   // cache, cache clear
 void add_convert(CLI::App& program, Commands& commands);
 void add_watermark(CLI::App& program, Commands& commands);  // watermark detect, read, add, key
 void add_bench(CLI::App& program, Commands& commands);

@@ -46,6 +46,7 @@ Commands all_commands(CLI::App& program) {
   add_pull(program, commands);
   add_models(program, commands);
   add_voice(program, commands);
+  add_cache(program, commands);
   add_trace(program, commands);
   add_convert(program, commands);
   add_bench(program, commands);

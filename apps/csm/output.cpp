@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "interrupt.h"
 
@@ -70,6 +71,14 @@ void write_stdout(const void* data, size_t n_bytes) {
     next += n;
     n_bytes -= static_cast<size_t>(n);
   }
+}
+
+std::string utc_text(int64_t unix_seconds, const char* format) {
+  const auto time = static_cast<std::time_t>(unix_seconds);
+  std::tm parts{};
+  char text[64] = "";
+  if (::gmtime_r(&time, &parts) != nullptr) std::strftime(text, sizeof text, format, &parts);
+  return text;
 }
 
 std::string human_bytes(uint64_t n_bytes) {

@@ -33,6 +33,9 @@ void write_stdout(const void* data, size_t n_bytes);
 // Control characters as '?', so that a file name cannot break a line or drive a terminal.
 std::string printable(const std::string& text);
 
+// Seconds since 1970 as UTC, in a format of strftime.
+std::string utc_text(int64_t unix_seconds, const char* format);
+
 // "384.6 MB".
 std::string human_bytes(uint64_t n_bytes);
 

@@ -29,6 +29,8 @@ struct MlxConvertOptions {
   std::string names_file;  // a JSON object {"beginning of a canonical name": "what MLX shall have there"}; empty: the
                            // built-in names
   std::function<bool(const ConvertProgress&)> on_progress;  // false stops with kCancelled; may be empty
+
+  void validate() const;  // Errors: kInvalidArgument
 };
 
 struct ConvertReport {

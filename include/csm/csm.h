@@ -36,6 +36,7 @@
 
 #include <csm/audio.h>
 #include <csm/bench.h>
+#include <csm/cache.h>
 #include <csm/convert.h>
 #include <csm/engine.h>
 #include <csm/error.h>

@@ -29,6 +29,17 @@ struct EngineOptions {
   std::string codec_dtype = "f32";  // "f32" or "f16"
   std::string kv_type = "f32";      // "f32", "f16" or "q8_0"
 
+  // Where the MLX backend keeps converted weights between starts (csm/cache.h): "auto" (WeightCacheOptions::from_environment),
+  // "off", or a directory; and how much of them ("16G", bytes without a unit; "auto").
+  std::string weight_cache = "auto";
+  std::string weight_cache_limit = "auto";
+  // Memory of the MLX backend: sizes as above, or "auto" for what suits the device. MLX has one set of these for the
+  // process, so the engine opened last decides.
+  std::string mlx_cache_limit = "auto";       // freed buffers that are kept for reuse
+  std::string mlx_memory_limit = "auto";      // MLX's guideline for all of its memory
+  std::string mlx_wired_limit = "auto";       // memory that stays resident; Metal only
+  std::string mlx_clear_cache = "utterance";  // when kept buffers go back to the system: "utterance" (at its end) or "never"
+
   void validate() const;
 };
 

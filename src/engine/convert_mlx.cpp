@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "convert/mlx_convert.h"
 #include "engine/loader.h"
+#include "engine/model_texts.h"
 #include "io/file.h"
 #include "io/json.h"
 
@@ -58,7 +59,8 @@ void parse_quantize(const std::string& text, MlxFormat& format) {
   }
 }
 
-MlxFormat parse_options(const MlxConvertOptions& options) {
+// All but the names.
+MlxFormat parse_format(const MlxConvertOptions& options) {
   MlxFormat format;
   format.dtype = parse_dtype(options.dtype);
   parse_quantize(options.quantize, format);
@@ -66,6 +68,11 @@ MlxFormat parse_options(const MlxConvertOptions& options) {
     fail(ErrorCode::kInvalidArgument, "the group size is {}; expected 32, 64 or 128", options.group_size);
   }
   format.backbone.group_size = format.depth.group_size = options.group_size;
+  return format;
+}
+
+MlxFormat parse_options(const MlxConvertOptions& options) {
+  MlxFormat format = parse_format(options);
   if (options.names_file.empty()) return format;
   const nlohmann::json names = parse_json_file(options.names_file, kMaxJsonBytes);
   (void)JsonObject(names, options.names_file);
@@ -86,14 +93,33 @@ void copy_text(const fs::path& from, const fs::path& to) {
   out.commit();
 }
 
-void write_config(const std::string& from, const fs::path& to, const nlohmann::json& quantization) {
-  nlohmann::ordered_json config = nlohmann::ordered_json::parse(read_text_file(from, kMaxJsonBytes));
+void write_text(const std::string& text, const fs::path& to) {
+  AtomicFile out(to.string());
+  out.write(text);
+  out.commit();
+}
+
+// text: of the model's config.json, which was parsed before.
+void write_config(const std::string& text, const fs::path& to, const nlohmann::json& quantization) {
+  nlohmann::ordered_json config = nlohmann::ordered_json::parse(text);
   config.erase("quantization");
   config.erase("quantization_config");
   if (!quantization.is_null()) config["quantization"] = config["quantization_config"] = quantization;
-  AtomicFile out(to.string());
-  out.write(config.dump(2) + "\n");
-  out.commit();
+  write_text(config.dump(2) + "\n", to);
+}
+
+// The small files of a directory as they are; of a GGUF file, what it holds of them.
+void write_companions(const ModelFiles& files, const ModelTexts& texts, const fs::path& directory) {
+  if (!files.gguf.empty()) {
+    if (!texts.tokenizer.empty()) write_text(texts.tokenizer, directory / "tokenizer.json");
+    if (!texts.generation_config.empty()) write_text(texts.generation_config, directory / "generation_config.json");
+    return;
+  }
+  for (const char* name : kCompanions) {
+    const fs::path companion = fs::path(files.directory) / name;
+    std::error_code error;
+    if (fs::is_regular_file(companion, error)) copy_text(companion, directory / name);
+  }
 }
 
 // A directory that takes its final name only when all is in it.
@@ -135,14 +161,15 @@ class PendingDirectory {
 
 }  // namespace
 
+void MlxConvertOptions::validate() const { (void)parse_format(*this); }
+
 ConvertReport convert_to_mlx(const std::string& model, const std::string& directory, const MlxConvertOptions& options) {
   const MlxFormat format = parse_options(options);
   const ModelFiles files = find_model_files(model);
   const std::shared_ptr<const Checkpoint> checkpoint = load_checkpoint(files);
   if (!checkpoint->spec().has_language_model)
     fail(ErrorCode::kUnsupported, "'{}' is a codec alone; only CSM models are converted", model);
-  if (files.config.empty())
-    fail(ErrorCode::kUnsupported, "'{}' has no config.json, which the MLX directory needs", model);
+  const ModelTexts texts = read_model_texts(files);
   const std::vector<MlxPlanEntry> plan = mlx_plan(*checkpoint, format);
   const MlxProgress progress = [&](const std::string& tensor, uint64_t done, uint64_t total) {
     return !options.on_progress || options.on_progress({tensor, done, total});
@@ -150,12 +177,8 @@ ConvertReport convert_to_mlx(const std::string& model, const std::string& direct
   PendingDirectory pending(directory);
   write_mlx_model(*checkpoint, format, (pending.path() / "model.safetensors").string(), progress);
   write_mlx_codec(*checkpoint, (pending.path() / "mimi.safetensors").string(), progress);
-  write_config(files.config, pending.path() / "config.json", mlx_quantization(plan));
-  for (const char* name : kCompanions) {
-    const fs::path companion = fs::path(files.directory) / name;
-    std::error_code error;
-    if (fs::is_regular_file(companion, error)) copy_text(companion, pending.path() / name);
-  }
+  write_config(texts.config, pending.path() / "config.json", mlx_quantization(plan));
+  write_companions(files, texts, pending.path());
   ConvertReport report;
   report.n_tensors = static_cast<int>(plan.size());
   report.n_quantised = static_cast<int>(

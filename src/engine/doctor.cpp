@@ -64,7 +64,7 @@ void report_backends(SystemReport& report) {
     }
   }
   if (backend_names().empty()) {
-    report.problems.emplace_back("this build has no backend; configure it with -DCSM_GGML=ON");
+    report.problems.emplace_back("this build has no backend; configure it with -DCSM_GGML=ON or -DCSM_MLX=ON");
   }
 }
 

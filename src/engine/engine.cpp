@@ -5,6 +5,7 @@
 
 #include "backends/registry.h"
 #include "base/fail.h"
+#include "cache/file_weight_cache.h"
 #include "engine/backend_choice.h"
 #include "engine/conversation.h"
 #include "engine/inference_thread.h"
@@ -101,10 +102,15 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
   void load(const EngineOptions& options) {
     LoadedModel model;  // an unfinished one is destroyed here, on its thread
     model.files = find_model_files(options.model);
-    const std::shared_ptr<const Checkpoint> checkpoint = load_checkpoint(model.files);
+    const std::shared_ptr<FileWeightCache> cache = open_weight_cache(options, model.files);
+    // What was good when it was converted is good as long as the files are as they were.
+    const bool is_known = cache != nullptr && cache->knows_files();
+    const std::shared_ptr<const Checkpoint> checkpoint =
+        load_checkpoint(model.files, is_known ? WeightCheck::kShapesOnly : WeightCheck::kValues);
     model.spec = checkpoint->spec();
     if (!model.files.tokenizer.empty()) model.tokenizer = load_tokenizer(model.files);
-    const BackendOptions choice = backend_options(options, *checkpoint);
+    BackendOptions choice = backend_options(options, *checkpoint);
+    choice.weight_cache = cache;
     const auto load_with = [&](Backend& backend) {
       model.language_model.reset();
       if (model.spec.has_language_model) model.language_model = backend.load_language_model(checkpoint, choice);
@@ -113,6 +119,10 @@ class LocalEngine : public Engine, public std::enable_shared_from_this<LocalEngi
     const bool is_free = options.backend == "auto" && !backend_names().empty();
     const std::vector<std::string> names = is_free ? backend_names() : std::vector<std::string>{options.backend};
     model.backend = open_first_backend(names, load_with, model.notes);
+    if (cache != nullptr) {
+      cache->remember_files();
+      model.notes.insert(model.notes.end(), cache->notes().begin(), cache->notes().end());
+    }
     model.n_threads = choice.n_threads > 0 ? choice.n_threads : model.backend->default_threads();
     model_ = std::move(model);
   }

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "backends/registry.h"
+#include "base/byte_size.h"
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "cache/file_weight_cache.h"
 #include "model/manifest.h"
 #include "model/weight_types.h"
 
@@ -41,6 +43,7 @@ constexpr Word<WeightType> kQuantizedTypes[] = {{"q8_0", WeightType::kQ8_0},
                                                 {"q4_0", WeightType::kQ4_0},
                                                 {"iq4_nl", WeightType::kIQ4_NL}};
 constexpr Word<WeightType> kCodecDtypes[] = {{"f32", WeightType::kF32}, {"f16", WeightType::kF16}};
+constexpr Word<bool> kClearing[] = {{"utterance", true}, {"never", false}};
 constexpr Word<KvType> kKvTypes[] = {{"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
 
 // The value of a word; option and hint make the message.
@@ -98,6 +101,21 @@ void check_turn(const Turn& turn, size_t index) {
   }
 }
 
+// nullopt: "auto".
+std::optional<uint64_t> parse_limit(const std::string& text, const char* option) {
+  if (text == "auto") return std::nullopt;
+  return parse_byte_size(text, option);
+}
+
+MemoryOptions memory_options(const EngineOptions& options) {
+  MemoryOptions memory;
+  memory.cache_limit_bytes = parse_limit(options.mlx_cache_limit, "mlx cache limit");
+  memory.memory_limit_bytes = parse_limit(options.mlx_memory_limit, "mlx memory limit");
+  memory.wired_limit_bytes = parse_limit(options.mlx_wired_limit, "mlx wired limit");
+  memory.clears_after_utterance = parse_word(kClearing, "mlx clear cache", options.mlx_clear_cache);
+  return memory;
+}
+
 }  // namespace
 
 void EngineOptions::validate() const {
@@ -109,6 +127,8 @@ void EngineOptions::validate() const {
   parse_word(kCodecDtypes, "codec dtype", codec_dtype);
   parse_word(kKvTypes, "kv type", kv_type);
   parse_quantize(quantize);
+  (void)memory_options(*this);
+  (void)WeightCacheOptions::resolve(weight_cache, weight_cache_limit);
   const std::vector<std::string> names = backend_names();
   if (backend != "auto" && std::find(names.begin(), names.end(), backend) == names.end()) {
     fail(ErrorCode::kInvalidArgument, "backend is '{}'; expected auto{}{}", backend, names.empty() ? "" : " or ",
@@ -191,9 +211,25 @@ BackendOptions backend_options(const EngineOptions& options, const Checkpoint& c
   const QuantizeChoice quantized = parse_quantize(options.quantize);
   result.backbone_type = part_type(checkpoint, ModelPart::kBackbone, quantized.backbone, dtype, is_auto);
   result.depth_type = part_type(checkpoint, ModelPart::kDepth, quantized.depth, dtype, is_auto);
+  const auto packed = [&](const std::optional<WeightType>& asked) {
+    return is_auto && !asked ? PackedWeights::kKeep : PackedWeights::kUnpack;
+  };
+  result.backbone_packed = packed(quantized.backbone);
+  result.depth_packed = packed(quantized.depth);
   result.codec_type = parse_word(kCodecDtypes, "codec dtype", options.codec_dtype);
   result.kv_type = parse_word(kKvTypes, "kv type", options.kv_type);
+  result.memory = memory_options(options);
   return result;
+}
+
+std::shared_ptr<FileWeightCache> open_weight_cache(const EngineOptions& options, const ModelFiles& files) {
+  const std::vector<std::string> names = backend_names();
+  const std::string backend = options.backend == "auto" && !names.empty() ? names.front() : options.backend;
+  if (backend != "mlx") return nullptr;
+  // All that decides the weights: the configuration names shapes and layout.
+  std::vector<std::string> sources = files.weights;
+  if (!files.config.empty()) sources.push_back(files.config);
+  return std::make_shared<FileWeightCache>(WeightCacheOptions::resolve(options.weight_cache, options.weight_cache_limit), sources);
 }
 
 void validate_request(const SpeechRequest& request) {

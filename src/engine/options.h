@@ -9,9 +9,12 @@
 
 #include <csm/engine.h>
 
+#include "engine/loader.h"
 #include "model/backend.h"
 
 namespace csm {
+
+class FileWeightCache;
 
 // Which parts to quantise at load, and how. Unset: the part keeps the type of EngineOptions::dtype.
 struct QuantizeChoice {
@@ -24,6 +27,10 @@ QuantizeChoice parse_quantize(const std::string& text);
 
 // What the backend is asked for. The checkpoint decides dtype "auto".
 BackendOptions backend_options(const EngineOptions& options, const Checkpoint& checkpoint);
+
+// The cache of converted weights as the options have it, for the model's files; null where no backend that may be chosen first
+// converts. Errors: kInvalidArgument.
+std::shared_ptr<FileWeightCache> open_weight_cache(const EngineOptions& options, const ModelFiles& files);
 
 // Weights of the language model (everything but the codec).
 int64_t count_language_model_weights(const Checkpoint& checkpoint);

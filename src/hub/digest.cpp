@@ -95,4 +95,10 @@ FileDigests digest_file(const std::string& path, DigestKind kind, const std::fun
   return digests;
 }
 
+std::string sha256_of(const std::string& text) {
+  Digest digest(EVP_sha256());
+  digest.update(text.data(), text.size());
+  return digest.hex();
+}
+
 }  // namespace csm

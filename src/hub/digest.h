@@ -21,4 +21,7 @@ enum class DigestKind { kSha256, kSha1 };
 // with each piece's size and may throw to stop. Errors: kIo.
 FileDigests digest_file(const std::string& path, DigestKind kind, const std::function<void(uint64_t)>& on_bytes);
 
+// Of a text, in hexadecimal digits.
+std::string sha256_of(const std::string& text);
+
 }  // namespace csm

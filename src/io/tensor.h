@@ -31,12 +31,16 @@ struct TensorBytes {
   bool is_mapped = false;             // data lies in a MappedFile, so that release_pages (io/file.h) may be called on it
 };
 
+struct AffineParts;
+
 // One tensor of a source. fetch() gives its bytes: a view into a mapping (free), or freshly generated memory.
 struct TensorInfo {
   std::string name;
   DType type = DType::kF32;
   std::vector<int64_t> shape;  // row-major, as in PyTorch
   std::function<TensorBytes()> fetch;
+  // The same values as groupwise quantised rows (model/affine.h), where the file holds them so and fetch() computes them.
+  std::shared_ptr<const AffineParts> affine = nullptr;
 
   int64_t n_elements() const;
   size_t n_bytes() const;

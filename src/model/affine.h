@@ -20,6 +20,14 @@ struct AffineFormat {
   bool operator==(const AffineFormat&) const = default;
 };
 
+// A quantised matrix [rows, n] as files hold it: rows of words, and of scales and biases in one floating type.
+struct AffineParts {
+  AffineFormat format;
+  TensorInfo words;   // U32 [rows, n * bits / 32]
+  TensorInfo scales;  // [rows, n / group_size]
+  TensorInfo biases;
+};
+
 // Whether rows of n elements can have the format: known bits and group size, whole groups.
 bool is_affine_format(const AffineFormat& format, int64_t n);
 

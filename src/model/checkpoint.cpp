@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "io/file.h"
+#include "model/affine.h"
 #include "model/finite_check.h"
 #include "model/manifest.h"
 #include "model/mlx_layout.h"
@@ -287,13 +288,21 @@ class CheckpointBuilder {
 
   void check_values() {
     std::vector<const TensorInfo*> tensors;
+    std::vector<std::string> sources;  // of each
+    const auto add = [&](const TensorInfo& tensor, const TensorInfo& whole) {
+      tensors.push_back(&tensor);
+      sources.push_back(found_.at(whole.name).source);
+    };
     for (const std::string& name : result_->names_) {
       const bool in_rows = !result_->head_rows_.empty() && name == "depth_decoder.codebooks_head.weight";
-      tensors.push_back(in_rows ? &found_.at(kDepthHeadRows).tensor : &result_->tensors_.at(name));
+      const TensorInfo& tensor = in_rows ? found_.at(kDepthHeadRows).tensor : result_->tensors_.at(name);
+      // Of groupwise quantised rows only these can be other than finite.
+      if (tensor.affine) add(tensor.affine->scales, tensor);
+      add(tensor.affine ? tensor.affine->biases : tensor, tensor);
     }
     const std::vector<bool> bad = find_non_finite(tensors);
     for (size_t i = 0; i < tensors.size(); ++i) {
-      if (bad[i]) non_finite_.add(label(found_.at(tensors[i]->name).source));
+      if (bad[i] && (i == 0 || !bad[i - 1] || sources[i] != sources[i - 1])) non_finite_.add(label(sources[i]));
     }
   }
 

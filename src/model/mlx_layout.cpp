@@ -23,19 +23,14 @@ bool ends_with(const std::string& text, std::string_view tail) {
 
 std::string stem(const std::string& name, std::string_view tail) { return name.substr(0, name.size() - tail.size()); }
 
-struct Triple {
-  TensorInfo weight;
-  TensorInfo scales;
-  TensorInfo biases;
-};
-
 // The values of all rows in the type of the scales.
-TensorBytes dequantise(const Triple& parts, const AffineFormat& format, int64_t n) {
-  const int64_t n_rows = parts.weight.shape[0];
+TensorBytes dequantise(const AffineParts& parts, int64_t n) {
+  const AffineFormat& format = parts.format;
+  const int64_t n_rows = parts.words.shape[0];
   const auto words = static_cast<size_t>(affine_words(format, n));
   const auto groups = static_cast<size_t>(affine_groups(format, n));
   const DType type = parts.scales.type;
-  const TensorBytes packed = parts.weight.fetch();
+  const TensorBytes packed = parts.words.fetch();
   const TensorBytes scale_bytes = parts.scales.fetch();
   const TensorBytes bias_bytes = parts.biases.fetch();
   auto values = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(n_rows * n) * size_of(type));
@@ -59,10 +54,10 @@ TensorBytes dequantise(const Triple& parts, const AffineFormat& format, int64_t 
   return {std::span<const std::byte>(*values), values};
 }
 
-TensorInfo unpacked(Triple parts, int64_t n, const std::string& where) {
-  const std::string& name = parts.weight.name;
-  const bool shapes_fit = parts.weight.shape.size() == 2 && parts.scales.shape.size() == 2 &&
-                          parts.scales.shape == parts.biases.shape && parts.scales.shape[0] == parts.weight.shape[0];
+TensorInfo unpacked(AffineParts parts, int64_t n, const std::string& where) {
+  const std::string& name = parts.words.name;
+  const bool shapes_fit = parts.words.shape.size() == 2 && parts.scales.shape.size() == 2 &&
+                          parts.scales.shape == parts.biases.shape && parts.scales.shape[0] == parts.words.shape[0];
   const bool types_fit =
       (parts.scales.type == DType::kF32 || parts.scales.type == DType::kF16 || parts.scales.type == DType::kBF16) &&
       parts.biases.type == parts.scales.type;
@@ -70,15 +65,16 @@ TensorInfo unpacked(Triple parts, int64_t n, const std::string& where) {
     fail(ErrorCode::kInvalidData,
          "'{}': quantised '{}' is {} with scales {} and biases {}; expected U32 rows with as many rows of scales "
          "and biases, both F32, F16 or BF16",
-         where, name, parts.weight.describe(), parts.scales.describe(), parts.biases.describe());
+         where, name, parts.words.describe(), parts.scales.describe(), parts.biases.describe());
   }
-  const AffineFormat format =
-      affine_format(n, parts.weight.shape[1], parts.scales.shape[1], fmt::format("{}': '{}", where, name));
+  parts.format =
+      affine_format(n, parts.words.shape[1], parts.scales.shape[1], fmt::format("{}': '{}", where, name));
   TensorInfo result;
   result.name = name;
   result.type = parts.scales.type;
-  result.shape = {parts.weight.shape[0], n};
-  result.fetch = [parts = std::move(parts), format, n] { return dequantise(parts, format, n); };
+  result.shape = {parts.words.shape[0], n};
+  result.affine = std::make_shared<const AffineParts>(std::move(parts));
+  result.fetch = [parts = result.affine, n] { return dequantise(*parts, n); };
   return result;
 }
 
@@ -129,7 +125,7 @@ std::vector<TensorInfo> unpack_mlx(std::vector<TensorInfo> tensors, const ModelS
       fail(ErrorCode::kInvalidData, "'{}': quantised '{}' lacks its {}", where, tensor.name,
            scales == side.end() ? "scales" : "biases");
     }
-    result.push_back(unpacked({std::move(tensor), scales->second, biases->second}, length->second, where));
+    result.push_back(unpacked({{}, std::move(tensor), scales->second, biases->second}, length->second, where));
     side.erase(scales);
     side.erase(biases);
   }

@@ -14,8 +14,8 @@
 
 namespace csm {
 
-// Replaces each such triple by one tensor of the values, in the type of its scales (as mx.dequantize gives them); the
-// rest stays as it is. The values are computed when they are fetched. Errors: kInvalidData with the tensor's name when
+// Replaces each such triple by one tensor of the values, in the type of its scales (as mx.dequantize gives them), which also
+// holds the parts; the rest stays as it is. The values are computed when they are fetched. Errors: kInvalidData with the tensor's name when
 // parts are missing or do not fit.
 std::vector<TensorInfo> unpack_mlx(std::vector<TensorInfo> tensors, const ModelSpec& spec, const std::string& where);
 

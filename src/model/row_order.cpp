@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "io/file.h"
+#include "model/affine.h"
 
 namespace csm {
 namespace {
@@ -28,6 +29,14 @@ TensorBytes copy_half_split(const TensorBytes& source, size_t n_rows, size_t row
   }
   release(source);
   return {{copy.get(), n_rows * row_bytes}, copy, false};
+}
+
+// f of each part of quantised rows; null for others.
+template <typename F>
+std::shared_ptr<const AffineParts> of_parts(const TensorInfo& source, F&& f) {
+  if (source.affine == nullptr) return nullptr;
+  const AffineParts& parts = *source.affine;
+  return std::make_shared<const AffineParts>(AffineParts{parts.format, f(parts.words), f(parts.scales), f(parts.biases)});
 }
 
 struct SlabShape {
@@ -63,6 +72,7 @@ TensorInfo row_slice(const TensorInfo& source, int64_t first, int64_t n) {
     bytes.data = bytes.data.subspan(begin, n_bytes);
     return bytes;
   };
+  slice.affine = of_parts(source, [&](const TensorInfo& part) { return row_slice(part, first, n); });
   return slice;
 }
 
@@ -73,11 +83,13 @@ TensorInfo half_split_rows(const TensorInfo& source, int64_t head_dim) {
   result.fetch = [fetch = source.fetch, n_rows, row_bytes, head_dim] {
     return copy_half_split(fetch(), n_rows, row_bytes, static_cast<size_t>(head_dim));
   };
+  result.affine = of_parts(source, [&](const TensorInfo& part) { return half_split_rows(part, head_dim); });
   return result;
 }
 
 TensorInfo transposed_slabs(const TensorInfo& source, int64_t n_rows) {
   TensorInfo result = source;
+  result.affine = nullptr;
   const SlabShape shape{static_cast<size_t>(source.shape.at(0)), static_cast<size_t>(source.shape.at(1)),
                         static_cast<size_t>(source.shape.at(2)), static_cast<size_t>(n_rows)};
   result.shape = {source.shape[0], source.shape[2], n_rows};

@@ -70,6 +70,8 @@ std::string consequences(const Settings& settings, const Engine& engine) {
   const EngineOptions& e = settings.engine;
   std::string text = fmt::format("engine {} {} {} {} {} {} {} {}\n", e.model, e.backend, e.device, e.n_threads, e.dtype,
                                  e.quantize, e.codec_dtype, e.kv_type);
+  text += fmt::format("mlx {} {} {} {} {} {}\n", e.weight_cache, e.weight_cache_limit, e.mlx_cache_limit,
+                      e.mlx_memory_limit, e.mlx_wired_limit, e.mlx_clear_cache);
   text += fmt::format("request {} {} {} {}\n", request.speaker, request.seed, request.max_seconds.value_or(0),
                       request.min_frames);
   const GuardOptions& g = request.guard;

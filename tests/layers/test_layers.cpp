@@ -81,7 +81,7 @@ TEST(Layers, TableKeepsToTheDesign) {
   const std::vector<std::string> order = {
       "base",      "io",    "text",    "reading",       "audio",        "playback/portaudio",
       "playback",  "model", "prompt",  "backends/ggml", "backends/mlx", "backends",
-      "watermark", "hub",   "convert", "engine",        "voice"};
+      "watermark", "hub",   "cache",   "convert",       "engine",       "voice"};
   const Table table = repository().table;
   const auto rank = [&](const std::string& folder) {
     return std::find(order.begin(), order.end(), folder) - order.begin();

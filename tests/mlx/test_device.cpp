@@ -76,6 +76,43 @@ TEST(MlxDevice, ReadingChecksTheSize) {
   EXPECT_EQ(code_of([&] { read(array, values); }), ErrorCode::kInternal);
 }
 
+// Each setting is what MLX then says it is; unset ones go back to the device's own.
+TEST(MlxDevice, MemorySettingsReachMlx) {
+  Device::open("cpu");
+  const size_t own_memory = mx::get_memory_limit();
+  MemoryOptions memory;
+  memory.memory_limit_bytes = size_t{3} << 30;
+  memory.cache_limit_bytes = size_t{5} << 20;
+  memory.clears_after_utterance = false;
+  const auto device = Device::open("cpu", memory);
+  EXPECT_EQ(mx::get_memory_limit(), size_t{3} << 30);
+  const auto use = [&](int n_megabytes) {
+    evaluate({mx::add(mx::zeros({n_megabytes << 18}, mx::float32, device->stream()), mx::array(1.0f), device->stream())});
+  };
+  mx::clear_cache();
+  use(4);
+  EXPECT_GE(mx::get_cache_memory(), size_t{4} << 20) << "freed buffers are kept";
+  device->end_utterance();
+  EXPECT_GE(mx::get_cache_memory(), size_t{4} << 20) << "and stay when an utterance ends";
+  use(16);
+  use(4);
+  EXPECT_LE(mx::get_cache_memory(), size_t{12} << 20) << "but not many more than the limit";
+  const auto own = Device::open("cpu");
+  EXPECT_EQ(mx::get_memory_limit(), own_memory);
+  use(4);
+  EXPECT_GT(mx::get_cache_memory(), 0u);
+  own->end_utterance();
+  EXPECT_EQ(mx::get_cache_memory(), 0u);
+}
+
+TEST(MlxDevice, NoMoreIsWiredThanTheDeviceCan) {
+  MemoryOptions memory;
+  memory.wired_limit_bytes = size_t{1} << 30;
+  EXPECT_EQ(code_of([&] { Device::open("cpu", memory); }), ErrorCode::kInvalidArgument);
+  memory.wired_limit_bytes = 0;
+  EXPECT_NE(Device::open("cpu", memory), nullptr);
+}
+
 TensorInfo tensor(DType type, std::vector<int64_t> shape) {
   TensorInfo info;
   info.name = "a.weight";
@@ -92,9 +129,9 @@ TensorInfo tensor(DType type, std::vector<int64_t> shape) {
 TEST(MlxWeights, UnusableTypesAreRefusedByName) {
   WeightLoader loader(Device::open("cpu"));
   const TensorInfo odd = tensor(DType::kF32, {4, 24});
-  EXPECT_EQ(code_of([&] { loader.matrix({&odd}, WeightType::kQ8_0); }), ErrorCode::kUnsupported);
+  EXPECT_EQ(code_of([&] { loader.matrix({&odd}, {WeightType::kQ8_0}); }), ErrorCode::kUnsupported);
   const TensorInfo blocks = tensor(DType::kQ8_0, {4, 64});
-  EXPECT_EQ(code_of([&] { loader.matrix({&blocks}, WeightType::kF32); }), ErrorCode::kUnsupported);
+  EXPECT_EQ(code_of([&] { loader.matrix({&blocks}, {WeightType::kF32}); }), ErrorCode::kUnsupported);
 }
 
 TEST(MlxWeights, ProductsAreTheSameInEveryLayout) {
@@ -106,7 +143,7 @@ TEST(MlxWeights, ProductsAreTheSameInEveryLayout) {
   const mx::array rows = to_array(values, {96, 64});
   const mx::array x = to_array(std::span<const float>(values).first(64), {1, 64});
   const auto product = [&](WeightType type) {
-    const Matrix matrix = loader.matrix("w", rows, type, DType::kF32);
+    const Matrix matrix = loader.matrix("w", [&] { return rows; }, type, DType::kF32);
     EXPECT_GT(matrix.n_bytes, 0u);
     const mx::array y = mx::contiguous(matrix(x, device->stream()), false, device->stream());
     evaluate({y});
@@ -129,8 +166,8 @@ TEST(MlxWeights, ProductsAreTheSameInEveryLayout) {
     const std::vector<float> found = product(type);
     for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], exact[i], tolerance) << static_cast<int>(type);
   }
-  EXPECT_EQ(at_least_8_bits(WeightType::kQ4_0), WeightType::kQ8_0);
-  EXPECT_EQ(at_least_8_bits(WeightType::kF16), WeightType::kF16);
+  EXPECT_EQ(at_least_8_bits({WeightType::kQ4_0}).type, WeightType::kQ8_0);
+  EXPECT_EQ(at_least_8_bits({WeightType::kF16}).type, WeightType::kF16);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ const std::vector<Section>& sections() {
       {"output", "Output"},
       {"engine", "Model and machine"},
       {"trace", "Model and machine"},
+      {"mlx", "MLX backend"},
   };
   return all;
 }
@@ -27,6 +28,7 @@ const std::vector<Field>& fields() {
     add_watermark_fields(all);
     add_output_fields(all);
     add_engine_fields(all);
+    add_mlx_fields(all);
     return all;
   }();
   return table;

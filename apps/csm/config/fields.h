@@ -36,6 +36,7 @@ const Field* find_field(const std::string& name);
 
 // Each adds its part, in the order in which help and documentation show them.
 void add_engine_fields(std::vector<Field>& table);
+void add_mlx_fields(std::vector<Field>& table);
 void add_speech_fields(std::vector<Field>& table);
 void add_guard_fields(std::vector<Field>& table);
 void add_sampling_fields(std::vector<Field>& table);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/fail.h"
+#include "model/frame_request.h"
 
 namespace csm::ggml {
 namespace {
@@ -59,10 +60,7 @@ KvCache Backbone::make_cache(int max_positions) {
 }
 
 std::unique_ptr<BackboneSequence> Backbone::new_sequence(int max_positions) {
-  if (max_positions < 1 || max_positions > spec_.max_positions) {
-    fail(ErrorCode::kResourceLimit, "a sequence of {} positions was asked for; this model's window has {}", max_positions,
-         spec_.max_positions);
-  }
+  check_window(spec_, max_positions);
   auto sequence = std::make_unique<BackboneSequence>();
   sequence->max_positions_ = max_positions;
   sequence->hidden_.resize(static_cast<size_t>(spec_.backbone.width));
@@ -75,30 +73,9 @@ std::unique_ptr<BackboneSequence> Backbone::new_sequence(int max_positions) {
 }
 
 void Backbone::truncate(BackboneSequence& sequence, int position) {
-  if (position < 0 || position > sequence.n_positions_) {
-    fail(ErrorCode::kInvalidArgument, "cannot keep {} positions of a sequence that has {}", position, sequence.n_positions_);
-  }
+  check_truncation(sequence, position);
   if (position < sequence.n_positions_) sequence.has_hidden_ = false;
   sequence.n_positions_ = position;
-}
-
-void Backbone::check_rows(const BackboneSequence& sequence, FramesView rows) const {
-  const int n_columns = spec_.n_codebooks + 1;
-  if (rows.n_columns != n_columns || rows.ids.size() != rows.mask.size() || rows.ids.size() % static_cast<size_t>(n_columns) != 0) {
-    fail(ErrorCode::kInvalidArgument, "frames must have {} columns; found {}", n_columns, rows.n_columns);
-  }
-  if (rows.n_rows() > sequence.max_positions_ - sequence.n_positions_) {
-    fail(ErrorCode::kResourceLimit, "{} more positions do not fit: {} of {} are used; shorten the context or the text", rows.n_rows(),
-         sequence.n_positions_, sequence.max_positions_);
-  }
-  for (size_t i = 0; i < rows.ids.size(); ++i) {
-    const int column = static_cast<int>(i % static_cast<size_t>(n_columns));
-    const int limit = column == spec_.n_codebooks ? spec_.text_vocab : spec_.audio_vocab;
-    if (rows.mask[i] != 0 && (rows.ids[i] < 0 || rows.ids[i] >= limit)) {
-      fail(ErrorCode::kInvalidArgument, "row {} of the frames has id {} in column {}; expected 0..{}", i / static_cast<size_t>(n_columns),
-           rows.ids[i], column, limit - 1);
-    }
-  }
 }
 
 // Sum of the unmasked columns' embeddings: [n, width].
@@ -121,7 +98,7 @@ void Backbone::embed(FramesView rows, int first, int n, float* out) {
 }
 
 void Backbone::append(BackboneSequence& sequence, FramesView rows) {
-  check_rows(sequence, rows);
+  check_rows(spec_, sequence, rows);
   const int n_rows = rows.n_rows();
   if (n_rows == 0) return;
   const auto n_keys = [](int n_positions) { return round_up(n_positions, kBucketPositions); };

@@ -69,7 +69,6 @@ class Backbone {
   uint64_t matrix_bytes() const { return stack_.matrix_bytes; }
 
  private:
-  void check_rows(const BackboneSequence& sequence, FramesView rows) const;
   void embed(FramesView rows, int first, int n, float* out);
   KvCache make_cache(int max_positions);
   BackboneGraph build(const KvCache& cache, int n_rows, int n_keys) const;

@@ -7,6 +7,7 @@
 #include "backends/ggml/depth.h"
 #include "base/fail.h"
 #include "model/code_drawer.h"
+#include "model/frame_request.h"
 
 namespace csm::ggml {
 namespace {
@@ -48,20 +49,10 @@ class GgmlLanguageModel final : public LanguageModel {
 };
 
 void GgmlLanguageModel::check(const FrameRequest& request) const {
-  const auto n_codebooks = static_cast<size_t>(spec().n_codebooks);
   if (request.sequence == nullptr || !own(*request.sequence).has_hidden()) {
     fail(ErrorCode::kInvalidArgument, "a sequence needs at least one appended row before its next frame");
   }
-  if (request.out.size() != n_codebooks || (!request.forced.empty() && request.forced.size() != n_codebooks)) {
-    fail(ErrorCode::kInvalidArgument, "a frame has {} codes; found room for {} and {} forced ones", n_codebooks, request.out.size(),
-         request.forced.size());
-  }
-  for (const int32_t code : request.forced) {
-    if (code < 0 || code >= spec().audio_vocab) {
-      fail(ErrorCode::kInvalidArgument, "forced code {} is outside 0..{}", code, spec().audio_vocab - 1);
-    }
-  }
-  if (request.forced.empty() && request.sampling == nullptr) fail(ErrorCode::kInvalidArgument, "a frame needs sampling options or forced codes");
+  check_request(spec(), request);
 }
 
 void GgmlLanguageModel::next_frames(std::span<FrameRequest> batch) {

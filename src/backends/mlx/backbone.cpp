@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "model/frame_request.h"
 
 namespace csm::mlx_backend {
 namespace {
@@ -34,7 +35,7 @@ BackboneSequence::~BackboneSequence() {
     hidden_.reset();
     k_.clear();
     v_.clear();
-    release_unused_memory();
+    device_->end_utterance();
   } catch (const std::exception&) {
     // The memory then stays in MLX's cache, which has a limit.
   }
@@ -62,16 +63,14 @@ Backbone::Backbone(std::shared_ptr<Device> device, WeightLoader& loader, const C
       spec_(checkpoint.spec()),
       tap_(options.stage_tap),
       kv_dtype_(cache_dtype(options.kv_type)),
-      stack_(load_stack(loader, checkpoint, "backbone_model.", spec_.backbone, options.backbone_type)),
+      stack_(load_stack(loader, checkpoint, "backbone_model.", spec_.backbone,
+                        {options.backbone_type, options.backbone_packed})),
       text_table_(loader.table(checkpoint.tensor("embed_text_tokens.weight"))),
       audio_table_(loader.table(checkpoint.tensor(kBackboneAudioTable))) {}
 
 std::unique_ptr<BackboneSequence> Backbone::new_sequence(int max_positions) const {
-  if (max_positions < 1 || max_positions > spec_.max_positions) {
-    fail(ErrorCode::kResourceLimit, "a sequence of {} positions was asked for; this model's window has {}",
-         max_positions, spec_.max_positions);
-  }
-  auto sequence = std::make_unique<BackboneSequence>();
+  check_window(spec_, max_positions);
+  auto sequence = std::make_unique<BackboneSequence>(device_);
   sequence->max_positions_ = max_positions;
   reserve(*sequence, std::min(max_positions, kStepPositions));
   return sequence;
@@ -101,32 +100,9 @@ void Backbone::reserve(BackboneSequence& sequence, int n_positions) const {
 
 void Backbone::truncate(BackboneSequence& sequence, int position) const {
   sequence.check_usable();
-  if (position < 0 || position > sequence.n_positions_) {
-    fail(ErrorCode::kInvalidArgument, "cannot keep {} positions of a sequence that has {}", position,
-         sequence.n_positions_);
-  }
+  check_truncation(sequence, position);
   if (position < sequence.n_positions_) sequence.hidden_.reset();
   sequence.n_positions_ = position;
-}
-
-void Backbone::check_rows(const BackboneSequence& sequence, FramesView rows) const {
-  const int n_columns = spec_.n_codebooks + 1;
-  if (rows.n_columns != n_columns || rows.ids.size() != rows.mask.size() ||
-      rows.ids.size() % static_cast<size_t>(n_columns) != 0) {
-    fail(ErrorCode::kInvalidArgument, "frames must have {} columns; found {}", n_columns, rows.n_columns);
-  }
-  if (rows.n_rows() > sequence.max_positions_ - sequence.n_positions_) {
-    fail(ErrorCode::kResourceLimit, "{} more positions do not fit: {} of {} are used; shorten the context or the text",
-         rows.n_rows(), sequence.n_positions_, sequence.max_positions_);
-  }
-  for (size_t i = 0; i < rows.ids.size(); ++i) {
-    const int column = static_cast<int>(i % static_cast<size_t>(n_columns));
-    const int limit = column == spec_.n_codebooks ? spec_.text_vocab : spec_.audio_vocab;
-    if (rows.mask[i] != 0 && (rows.ids[i] < 0 || rows.ids[i] >= limit)) {
-      fail(ErrorCode::kInvalidArgument, "row {} of the frames has id {} in column {}; expected 0..{}",
-           i / static_cast<size_t>(n_columns), rows.ids[i], column, limit - 1);
-    }
-  }
 }
 
 // Sum of the unmasked columns' embeddings: [1, n, width]. Columns that are masked in all rows are not looked up.
@@ -150,10 +126,9 @@ mx::array Backbone::embed(FramesView rows, int first, int n) const {
       (is_text ? any_text : any_audio) |= is_kept;
     }
   }
-  const auto look_up = [&](const mx::array& table, const std::vector<int32_t>& row_ids,
+  const auto look_up = [&](const Table& table, const std::vector<int32_t>& row_ids,
                            const std::vector<float>& factors, int n_columns) {
-    const mx::array found = mx::astype(mx::take(table, to_array(row_ids, {n, n_columns}), 0, s), mx::float32, s);
-    const mx::array masked = mx::multiply(found, to_array(factors, {n, n_columns, 1}), s);
+    const mx::array masked = mx::multiply(table(to_array(row_ids, {n, n_columns}), s), to_array(factors, {n, n_columns, 1}), s);
     return mx::reshape(mx::sum(masked, 1, false, s), {1, n, spec_.backbone.width}, s);
   };
   if (!any_audio) return look_up(text_table_, text_ids, text_kept, 1);
@@ -163,7 +138,7 @@ mx::array Backbone::embed(FramesView rows, int first, int n) const {
 
 void Backbone::append(BackboneSequence& sequence, FramesView rows) const {
   sequence.check_usable();
-  check_rows(sequence, rows);
+  check_rows(spec_, sequence, rows);
   const int n_rows = rows.n_rows();
   if (n_rows == 0) return;
   // At most one row waits for its frame: graphs stay small.

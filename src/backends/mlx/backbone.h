@@ -16,6 +16,7 @@ namespace csm::mlx_backend {
 
 class BackboneSequence final : public Sequence {
  public:
+  explicit BackboneSequence(std::shared_ptr<const Device> device) : device_(std::move(device)) {}
   ~BackboneSequence() override;
   int n_positions() const override { return n_positions_; }
   int max_positions() const override { return max_positions_; }
@@ -31,6 +32,7 @@ class BackboneSequence final : public Sequence {
 
  private:
   friend class Backbone;
+  std::shared_ptr<const Device> device_;
   int n_positions_ = 0;
   int max_positions_ = 0;
   int capacity_ = 0;
@@ -52,7 +54,6 @@ class Backbone {
   uint64_t matrix_bytes() const { return stack_.matrix_bytes; }
 
  private:
-  void check_rows(const BackboneSequence& sequence, FramesView rows) const;
   mx::array embed(FramesView rows, int first, int n) const;
   void reserve(BackboneSequence& sequence, int n_positions) const;
   void run(BackboneSequence& sequence, FramesView rows, int first, int n, int position) const;
@@ -63,8 +64,8 @@ class Backbone {
   StageTap* tap_;
   mx::Dtype kv_dtype_;
   Stack stack_;
-  mx::array text_table_;
-  mx::array audio_table_;
+  Table text_table_;
+  Table audio_table_;
 };
 
 }  // namespace csm::mlx_backend

@@ -3,24 +3,28 @@
 #include <cmath>
 #include <utility>
 
+#include "model/row_order.h"
+
 namespace csm::mlx_backend {
 namespace {
 
 // The first n_rows of stored rows; those behind are padding.
-Matrix load_rows(WeightLoader& loader, const TensorInfo& source, int n_rows, WeightType type) {
-  const mx::array rows = loader.stored(source);
-  return loader.matrix(source.name, mx::slice(rows, {0, 0}, {n_rows, rows.shape(1)}, loader.stream()), type,
-                       source.type);
+Matrix load_rows(WeightLoader& loader, const TensorInfo& source, int codebook, int n_rows, WeightType type) {
+  const auto rows = [&] {
+    const mx::array all = loader.stored(source);
+    return mx::slice(all, {0, 0}, {n_rows, all.shape(1)}, loader.stream());
+  };
+  return loader.matrix(source.name + "." + std::to_string(codebook), rows, type, source.type);
 }
 
 // codebooks_head [n_codebooks - 1, width, vocab] as one matrix for each codebook from 1.
 void load_heads(WeightLoader& loader, const TensorInfo& source, WeightType type, std::vector<Matrix>& heads) {
-  const mx::Stream& s = loader.stream();
-  const mx::array slabs = loader.stored(source);
-  for (int i = 0; i < slabs.shape(0); ++i) {
-    mx::array slab = mx::slice(slabs, {i, 0, 0}, {i + 1, slabs.shape(1), slabs.shape(2)}, s);
-    slab = mx::reshape(slab, {slabs.shape(1), slabs.shape(2)}, s);
-    heads.push_back(loader.matrix(source.name, mx::transpose(slab, s), type, source.type));
+  for (int64_t i = 0; i < source.shape[0]; ++i) {
+    const auto rows = [&] {
+      const mx::array slab = loader.stored(row_slice(source, i, 1));
+      return mx::transpose(mx::reshape(slab, {slab.shape(1), slab.shape(2)}, loader.stream()), loader.stream());
+    };
+    heads.push_back(loader.matrix(source.name + "." + std::to_string(i), rows, type, source.type));
   }
 }
 
@@ -30,14 +34,15 @@ DepthDecoder::DepthDecoder(std::shared_ptr<Device> device, WeightLoader& loader,
                            const BackendOptions& options)
     : device_(std::move(device)),
       spec_(checkpoint.spec()),
-      stack_(load_stack(loader, checkpoint, "depth_decoder.model.", spec_.depth, options.depth_type)),
+      stack_(load_stack(loader, checkpoint, "depth_decoder.model.", spec_.depth, {options.depth_type, options.depth_packed})),
       projection_(loader.matrix({&checkpoint.tensor("depth_decoder.model.inputs_embeds_projector.weight")},
-                                at_least_8_bits(options.depth_type))),
+                                at_least_8_bits({options.depth_type, options.depth_packed}))),
       audio_table_(loader.table(checkpoint.tensor(kDepthAudioTable))) {
-  const WeightType first_type = at_least_8_bits(options.backbone_type);
-  const WeightType type = at_least_8_bits(options.depth_type);
+  const PartType first_type = at_least_8_bits({options.backbone_type, options.backbone_packed});
+  const WeightType type = at_least_8_bits({options.depth_type, options.depth_packed}).type;
   for (const TensorInfo& rows : checkpoint.head_rows()) {
-    heads_.push_back(load_rows(loader, rows, spec_.audio_vocab, heads_.empty() ? first_type : type));
+    const int codebook = static_cast<int>(heads_.size());
+    heads_.push_back(load_rows(loader, rows, codebook, spec_.audio_vocab, codebook == 0 ? first_type.type : type));
   }
   if (!heads_.empty()) return;
   heads_.push_back(loader.matrix({&checkpoint.tensor("lm_head.weight")}, first_type));
@@ -58,8 +63,7 @@ mx::array DepthFrame::logits(int codebook, const mx::array& previous) {
   const int batch = hidden_.shape(0);
   const int width = hidden_.shape(1);
   const mx::array row = mx::add(previous, mx::array((codebook - 1) * decoder_.spec_.audio_vocab), s);
-  const mx::array embedding = mx::astype(mx::take(decoder_.audio_table_, row, 0, s), mx::float32, s);
-  mx::array x = mx::reshape(embedding, {batch, 1, width}, s);
+  mx::array x = mx::reshape(decoder_.audio_table_(row, s), {batch, 1, width}, s);
   if (codebook == 1) x = mx::concatenate({mx::reshape(hidden_, {batch, 1, width}, s), x}, 1, s);
   const int n_rows = x.shape(1);
   const float scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));

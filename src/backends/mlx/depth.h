@@ -28,7 +28,7 @@ class DepthDecoder {
   Stack stack_;
   Matrix projection_;
   std::vector<Matrix> heads_;  // by codebook
-  mx::array audio_table_;
+  Table audio_table_;
 };
 
 class DepthFrame {

@@ -64,17 +64,27 @@ std::string name_of(const mx::Device& device) {
   return {};
 }
 
-void limit_memory(const mx::Device& device) {
-  if (device == mx::Device::cpu) {
-    mx::set_cache_limit(kCpuCacheBytes);
-    return;
-  }
-  mx::set_cache_limit(kGpuCacheBytes);
+// Metal's; 0 elsewhere.
+size_t greatest_wired_limit(const mx::Device& device) {
+  if (device == mx::Device::cpu) return 0;
   const auto& info = mx::device_info(device);
-  const auto found = info.find("max_recommended_working_set_size");  // Metal only
-  if (found != info.end() && std::holds_alternative<size_t>(found->second)) {
-    mx::set_wired_limit(std::get<size_t>(found->second) / 100 * kWiredPercent);
+  const auto found = info.find("max_recommended_working_set_size");
+  return found != info.end() && std::holds_alternative<size_t>(found->second) ? std::get<size_t>(found->second) : 0;
+}
+
+void limit_memory(const mx::Device& device, const MemoryOptions& memory) {
+  static const size_t kOwnMemoryLimit = mx::get_memory_limit();  // MLX's, before anybody changed it
+  const size_t greatest_wired = greatest_wired_limit(device);
+  const uint64_t wired = memory.wired_limit_bytes.value_or(greatest_wired / 100 * kWiredPercent);
+  if (wired > greatest_wired) {
+    fail(ErrorCode::kInvalidArgument, "the mlx wired limit is {} bytes; {}", wired,
+         greatest_wired == 0 ? "this device keeps no memory resident (Metal does), so leave it out"
+                             : fmt::format("this device can keep {} bytes resident", greatest_wired));
   }
+  const size_t cache = device == mx::Device::cpu ? kCpuCacheBytes : kGpuCacheBytes;
+  mx::set_memory_limit(memory.memory_limit_bytes.value_or(kOwnMemoryLimit));
+  mx::set_cache_limit(memory.cache_limit_bytes.value_or(cache));
+  if (greatest_wired > 0) mx::set_wired_limit(wired);
 }
 
 mx::Device choose(const std::string& name) {
@@ -110,11 +120,11 @@ void rethrow(const char* what, const std::exception& error) {
   fail(ErrorCode::kInternal, "{}: MLX failed: {}", what, text);
 }
 
-std::shared_ptr<Device> Device::open(const std::string& name) {
+std::shared_ptr<Device> Device::open(const std::string& name, const MemoryOptions& memory) {
   return guarded("opening an MLX device", [&] {
     const mx::Device device = choose(name);
-    limit_memory(device);
-    std::shared_ptr<Device> opened(new Device(take_stream(device)));
+    limit_memory(device, memory);
+    std::shared_ptr<Device> opened(new Device(take_stream(device), memory.clears_after_utterance));
     // A first small computation, so that a device that cannot start says so now.
     evaluate({mx::add(mx::array(1.0f), mx::array(1.0f), opened->stream())});
     return opened;
@@ -131,6 +141,10 @@ Device::~Device() {
   } catch (const std::exception&) {
     // The stream is lost for reuse; nothing else depends on it.
   }
+}
+
+void Device::end_utterance() const {
+  if (clears_after_utterance_) mx::clear_cache();
 }
 
 bool Device::transposes_matrices() const {
@@ -157,8 +171,6 @@ std::vector<DeviceInfo> list_devices() {
     return devices;
   });
 }
-
-void release_unused_memory() { mx::clear_cache(); }
 
 void evaluate(const std::vector<mx::array>& arrays) { mx::eval(arrays); }
 

@@ -42,7 +42,8 @@ class Device {
  public:
   // "auto" (a GPU when there is one), "cpu" or "gpu". Errors: kInvalidArgument, kUnsupported when MLX cannot start
   // there.
-  static std::shared_ptr<Device> open(const std::string& name);
+  // MLX's limits are the process's: the device opened last sets them.
+  static std::shared_ptr<Device> open(const std::string& name, const MemoryOptions& memory = {});
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -54,18 +55,19 @@ class Device {
   bool transposes_matrices() const;
   // Arithmetic beside quantised weights: CPU code for f16 is emulation on most machines.
   mx::Dtype quantised_dtype() const { return is_cpu() ? mx::float32 : mx::float16; }
+  // Gives back the buffers that MLX keeps for reuse, unless they shall be kept.
+  void end_utterance() const;
   // Streams opened by this process so far; each has a thread.
   static uint64_t n_streams();
 
  private:
-  explicit Device(mx::Stream stream) : stream_(stream) {}
+  Device(mx::Stream stream, bool clears_after_utterance)
+      : stream_(stream), clears_after_utterance_(clears_after_utterance) {}
   mx::Stream stream_;
+  bool clears_after_utterance_;
 };
 
 std::vector<DeviceInfo> list_devices();
-
-// Gives back the buffers that MLX keeps for reuse: between utterances, not between frames.
-void release_unused_memory();
 
 // Computes arrays, waits for them, and copies one (contiguous, of the type) to the host.
 void evaluate(const std::vector<mx::array>& arrays);

@@ -9,6 +9,8 @@
 #include "backends/mlx/sampling.h"
 #include "base/fail.h"
 #include "model/code_drawer.h"
+#include "model/frame_request.h"
+#include "model/weight_types.h"
 
 namespace csm::mlx_backend {
 namespace {
@@ -24,14 +26,14 @@ struct FrameValues {
 class MlxLanguageModel final : public LanguageModel {
  public:
   MlxLanguageModel(std::shared_ptr<Device> device, std::shared_ptr<const Checkpoint> checkpoint,
-                   const BackendOptions& options)
+                   const BackendOptions& options, WeightLoader loader)
       : device_(std::move(device)),
         checkpoint_(std::move(checkpoint)),
         tap_(options.stage_tap),
         path_(options.path),
-        loader_(device_),
-        backbone_(device_, loader_, *checkpoint_, options),
-        depth_(device_, loader_, *checkpoint_, options) {}
+        backbone_(device_, loader, *checkpoint_, options),
+        depth_(device_, loader, *checkpoint_, options),
+        weight_bytes_(loader.n_bytes()) {}
 
   const ModelSpec& spec() const override { return checkpoint_->spec(); }
   std::unique_ptr<Sequence> new_sequence(int max_positions) override {
@@ -46,7 +48,7 @@ class MlxLanguageModel final : public LanguageModel {
   }
   // A lazy graph is made anew for each frame: that is how MLX works. What is counted stays the same after load.
   uint64_t n_setups() const override { return Device::n_streams(); }
-  uint64_t weight_bytes() const override { return loader_.n_bytes(); }
+  uint64_t weight_bytes() const override { return weight_bytes_; }
   FrameBytes frame_bytes() const override { return {backbone_.matrix_bytes(), depth_.frame_bytes()}; }
 
  private:
@@ -62,29 +64,18 @@ class MlxLanguageModel final : public LanguageModel {
   std::shared_ptr<const Checkpoint> checkpoint_;
   StageTap* tap_;
   ExecutionPath path_;  // kNaive: an evaluation for each codebook and the host's sampler, as most MLX programs have it
-  WeightLoader loader_;
   Backbone backbone_;
   DepthDecoder depth_;
+  uint64_t weight_bytes_;
   CodeDrawer drawer_;
 };
 
 void MlxLanguageModel::check(const FrameRequest& request) const {
-  const auto n_codebooks = static_cast<size_t>(spec().n_codebooks);
   if (request.sequence == nullptr || !own(*request.sequence).has_hidden()) {
     fail(ErrorCode::kInvalidArgument, "a sequence needs at least one appended row before its next frame");
   }
   own(*request.sequence).check_usable();
-  if (request.out.size() != n_codebooks || (!request.forced.empty() && request.forced.size() != n_codebooks)) {
-    fail(ErrorCode::kInvalidArgument, "a frame has {} codes; found room for {} and {} forced ones", n_codebooks,
-         request.out.size(), request.forced.size());
-  }
-  for (const int32_t code : request.forced) {
-    if (code < 0 || code >= spec().audio_vocab) {
-      fail(ErrorCode::kInvalidArgument, "forced code {} is outside 0..{}", code, spec().audio_vocab - 1);
-    }
-  }
-  if (request.forced.empty() && request.sampling == nullptr)
-    fail(ErrorCode::kInvalidArgument, "a frame needs sampling options or forced codes");
+  check_request(spec(), request);
 }
 
 void MlxLanguageModel::run_frames(std::span<FrameRequest> batch) {
@@ -201,6 +192,15 @@ void MlxLanguageModel::draw_on_host(std::span<FrameRequest> batch, const mx::arr
   }
 }
 
+// What decides the bytes of the weights, beside the files.
+std::string settings_text(const Device& device, const BackendOptions& options) {
+  const auto part = [](WeightType type, PackedWeights packed) {
+    return fmt::format("{}{}", to_string(type), packed == PackedWeights::kKeep ? " or packed" : "");
+  };
+  return fmt::format("backbone {}, depth decoder {}; {}", part(options.backbone_type, options.backbone_packed),
+                     part(options.depth_type, options.depth_packed), layout_text(device));
+}
+
 }  // namespace
 
 std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> device,
@@ -209,7 +209,10 @@ std::unique_ptr<LanguageModel> make_language_model(std::shared_ptr<Device> devic
   if (!checkpoint->spec().has_language_model)
     fail(ErrorCode::kUnsupported, "this checkpoint is a codec alone; speaking needs a CSM model");
   return guarded("loading the language model", [&]() -> std::unique_ptr<LanguageModel> {
-    return std::make_unique<MlxLanguageModel>(std::move(device), std::move(checkpoint), options);
+    const auto load = [&](auto found, WeightCacheWriter* writer) {
+      return std::make_unique<MlxLanguageModel>(device, checkpoint, options, WeightLoader(device, std::move(found), writer));
+    };
+    return load_through_cache(options.weight_cache.get(), settings_text(*device, options), *checkpoint, load);
   });
 }
 

@@ -15,8 +15,8 @@ constexpr int kLatentStride = 2;    // down- and upsampling between frames and l
 
 class Loader {
  public:
-  Loader(std::shared_ptr<Device> device, const Checkpoint& checkpoint, WeightType type)
-      : weights_(std::move(device)), s_(weights_.stream()), checkpoint_(checkpoint), type_(type) {}
+  Loader(WeightLoader& weights, const Checkpoint& checkpoint, WeightType type)
+      : weights_(weights), s_(weights_.stream()), checkpoint_(checkpoint), type_(type) {}
 
   Convolution convolution(const std::string& name, int stride);
   Convolution biased_convolution(const std::string& name, int stride);
@@ -28,15 +28,17 @@ class Loader {
   mx::array depthwise_upsampling();
   QuantiserPart quantiser_part(const std::string& name, int first, int n);
   void codebooks(MimiWeights& weights);
-  mx::array keep(mx::array array) { return weights_.keep(std::move(array)); }
-  uint64_t n_bytes() const { return weights_.n_bytes(); }
 
  private:
   const TensorInfo& tensor(const std::string& name) const { return checkpoint_.tensor(name); }
   mx::array vector(const std::string& name) { return weights_.vector(tensor(name)); }
   Matrix matrix(const std::vector<std::string>& names, WeightType type);
+  // A stored tensor as float32 in the shape given.
+  mx::array stored(const std::string& name, mx::Shape shape) {
+    return mx::reshape(mx::astype(weights_.stored(tensor(name)), mx::float32, s_), std::move(shape), s_);
+  }
 
-  WeightLoader weights_;
+  WeightLoader& weights_;
   mx::Stream s_;
   const Checkpoint& checkpoint_;
   WeightType type_;
@@ -45,14 +47,16 @@ class Loader {
 Matrix Loader::matrix(const std::vector<std::string>& names, WeightType type) {
   std::vector<const TensorInfo*> sources;
   for (const std::string& name : names) sources.push_back(&tensor(name));
-  return weights_.matrix(sources, type);
+  return weights_.matrix(sources, {type, PackedWeights::kUnpack});
 }
 
 Convolution Loader::convolution(const std::string& name, int stride) {
-  const TensorInfo& source = tensor(name + ".weight");
-  const mx::array raw = weights_.stored(source);  // [out, in, kernel]
-  const int kernel = raw.shape(2);
-  const mx::array rows = mx::reshape(mx::transpose(raw, {0, 2, 1}, s_), {raw.shape(0), kernel * raw.shape(1)}, s_);
+  const TensorInfo& source = tensor(name + ".weight");  // [out, in, kernel]
+  const auto rows = [&] {
+    const mx::array raw = weights_.stored(source);
+    return mx::reshape(mx::transpose(raw, {0, 2, 1}, s_), {raw.shape(0), raw.shape(2) * raw.shape(1)}, s_);
+  };
+  const int kernel = static_cast<int>(source.shape[2]);
   return {weights_.matrix(source.name, rows, type_, source.type), std::nullopt, kernel, stride};
 }
 
@@ -63,15 +67,15 @@ Convolution Loader::biased_convolution(const std::string& name, int stride) {
 }
 
 Upsampling Loader::upsampling(const std::string& name, int stride) {
-  const TensorInfo& source = tensor(name + ".weight");
-  const mx::array raw = weights_.stored(source);  // [in, out, 2 * stride]
-  const int in = raw.shape(0);
-  const int out = raw.shape(1);
+  const TensorInfo& source = tensor(name + ".weight");  // [in, out, 2 * stride]
+  const int in = static_cast<int>(source.shape[0]);
+  const int out = static_cast<int>(source.shape[1]);
   // Offset s of an output step hears the current input at kernel s and the previous one at kernel stride + s.
-  mx::array taps = mx::reshape(raw, {in, out, 2, stride}, s_);  // [in, out, current then previous, s]
-  taps =
-      mx::transpose(mx::take(taps, mx::array({1, 0}), 2, s_), {3, 1, 2, 0}, s_);  // [s, out, previous then current, in]
-  const mx::array rows = mx::reshape(taps, {stride * out, 2 * in}, s_);
+  const auto rows = [&] {
+    mx::array taps = mx::reshape(weights_.stored(source), {in, out, 2, stride}, s_);  // current then previous, s
+    taps = mx::transpose(mx::take(taps, mx::array({1, 0}), 2, s_), {3, 1, 2, 0}, s_);  // [s, out, previous then current, in]
+    return mx::reshape(taps, {stride * out, 2 * in}, s_);
+  };
   return {weights_.matrix(source.name, rows, type_, source.type), vector(name + ".bias"), out, stride};
 }
 
@@ -115,10 +119,11 @@ std::vector<CodecLayer> Loader::transformer(const std::string& name, int n_layer
 }
 
 mx::array Loader::depthwise_upsampling() {
-  const TensorInfo& source = tensor("upsample.conv.weight");
-  const mx::array raw = weights_.stored(source);  // [width, 1, kernel]
-  const mx::array rows = mx::reshape(raw, {raw.shape(0), raw.shape(2)}, s_);
-  return keep(mx::contiguous(mx::transpose(mx::astype(rows, mx::float32, s_), s_), false, s_));
+  const TensorInfo& source = tensor("upsample.conv.weight");  // [width, 1, kernel]
+  return weights_.values(source.name, [&] {
+    const auto width = static_cast<int>(source.shape[0]);
+    return mx::transpose(stored(source.name, {width, static_cast<int>(source.shape[2])}), s_);
+  });
 }
 
 // Never below f32: the codec's codes hang on them.
@@ -136,11 +141,13 @@ void Loader::codebooks(MimiWeights& weights) {
     const std::string prefix =
         fmt::format("quantizer.{}_residual_vector_quantizer.layers.{}.codebook.", is_semantic ? "semantic" : "acoustic",
                     is_semantic ? i : i - spec.n_semantic_codebooks);
-    const mx::array sums = weights_.vector(tensor(prefix + "embed_sum"), {spec.codebook_size, spec.codebook_dim});
-    const mx::array usage = weights_.vector(tensor(prefix + "cluster_usage"), {spec.codebook_size, 1});
-    const mx::array entries = keep(mx::divide(sums, mx::maximum(usage, mx::array(kMinUsage), s_), s_));
+    const mx::array entries = weights_.values(prefix + "entries", [&] {
+      const mx::array sums = stored(prefix + "embed_sum", {spec.codebook_size, spec.codebook_dim});
+      const mx::array usage = stored(prefix + "cluster_usage", {spec.codebook_size, 1});
+      return mx::divide(sums, mx::maximum(usage, mx::array(kMinUsage), s_), s_);
+    });
     weights.codebooks.push_back(entries);
-    weights.scores.push_back(weights_.matrix(prefix, entries, WeightType::kF32, DType::kF32));
+    weights.scores.push_back(weights_.matrix(prefix + "scores", [&] { return entries; }, WeightType::kF32, DType::kF32));
     std::vector<float> values(entries.size());
     read(entries, values);
     std::vector<float> half_norms;
@@ -155,18 +162,18 @@ void Loader::codebooks(MimiWeights& weights) {
 
 }  // namespace
 
-std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint,
+std::shared_ptr<const MimiWeights> load_mimi_weights(WeightLoader& loaded, const Checkpoint& checkpoint,
                                                      WeightType type) {
   if (type != WeightType::kF32 && type != WeightType::kF16) {
     fail(ErrorCode::kInvalidArgument, "the codec's weights can be f32 or f16 only");
   }
   const CodecSpec& spec = checkpoint.spec().codec;
-  Loader loader(std::move(device), checkpoint, type);
+  Loader loader(loaded, checkpoint, type);
   const auto biased = [&](const std::string& name) { return loader.biased_convolution(name, 1); };
   const size_t last = 3 * spec.upsampling_ratios.size() + 2;
   auto weights = std::make_shared<MimiWeights>(MimiWeights{
       spec,
-      loader.keep(rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim)),
+      loaded.values("wavelengths", [&] { return rope_wavelengths(spec.transformer.rope, spec.transformer.head_dim); }),
       biased("encoder.layers.0.conv"),
       loader.encoder_stages(spec.upsampling_ratios),
       biased(fmt::format("encoder.layers.{}.conv", last)),
@@ -184,7 +191,7 @@ std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> dev
       {},
       0});
   loader.codebooks(*weights);
-  weights->n_bytes = loader.n_bytes();
+  weights->n_bytes = loaded.n_bytes();
   return weights;
 }
 

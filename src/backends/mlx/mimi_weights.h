@@ -94,7 +94,7 @@ struct MimiWeights {
 };
 
 // Errors: kInvalidArgument for a type other than f32 and f16.
-std::shared_ptr<const MimiWeights> load_mimi_weights(std::shared_ptr<Device> device, const Checkpoint& checkpoint,
+std::shared_ptr<const MimiWeights> load_mimi_weights(WeightLoader& loader, const Checkpoint& checkpoint,
                                                      WeightType type);
 
 }  // namespace csm::mlx_backend

@@ -35,7 +35,7 @@ class MlxBackend final : public Backend {
     std::weak_ptr<mlx_backend::Device>& known = devices_[options.device];
     std::shared_ptr<mlx_backend::Device> device = known.lock();
     if (device == nullptr) {
-      device = mlx_backend::Device::open(options.device);
+      device = mlx_backend::Device::open(options.device, options.memory);
       known = device;
     }
     return device;

@@ -33,10 +33,10 @@ mx::array rope_wavelengths(const RopeSpec& rope, int head_dim) {
 }
 
 Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::string& prefix,
-                 const TransformerSpec& spec, WeightType type) {
+                 const TransformerSpec& spec, PartType type) {
   const auto tensor = [&](const std::string& name) { return &checkpoint.tensor(prefix + name); };
   Stack stack{
-      spec, {}, loader.vector(*tensor("norm.weight")), loader.keep(rope_wavelengths(spec.rope, spec.head_dim)), 0};
+      spec, {}, loader.vector(*tensor("norm.weight")), loader.values(prefix + "wavelengths", [&] { return rope_wavelengths(spec.rope, spec.head_dim); }), 0};
   for (int i = 0; i < spec.n_layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const auto matrix = [&](const std::vector<std::string>& names) {

@@ -30,7 +30,7 @@ struct Stack {
 
 // The weights under prefix ("backbone_model.", "depth_decoder.model.").
 Stack load_stack(WeightLoader& loader, const Checkpoint& checkpoint, const std::string& prefix,
-                 const TransformerSpec& spec, WeightType type);
+                 const TransformerSpec& spec, PartType type);
 
 // 1 / angle per position of each pair.
 mx::array rope_wavelengths(const RopeSpec& rope, int head_dim);
