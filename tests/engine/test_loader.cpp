@@ -142,7 +142,7 @@ TEST(Loader, IndexIsNotTrusted) {
   EXPECT_TRUE(contains(with(R"({"weight_map": []})", bad), "weight_map"));
   EXPECT_TRUE(contains(with(R"({"weight_map": {}})", bad), "weight_map"));
   EXPECT_TRUE(contains(with(R"({"weight_map": {"x": 1}})", bad), "weight_map"));
-  for (const char* shard : {"../a.safetensors", "/a.safetensors", "sub/a.safetensors", "..", "", "a.bin",
+  for (const char* shard : {"../a.safetensors", "/a.safetensors", "sub/a.safetensors", "..", "", "a.txt",
                             "a\\u0000.safetensors", "..\\\\a.safetensors"}) {
     EXPECT_TRUE(contains(with(std::string(R"({"weight_map": {"x": ")") + shard + "\"}}", bad), "same directory"))
         << shard;
