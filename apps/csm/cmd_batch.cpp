@@ -3,6 +3,7 @@
 #include <csm/error.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -235,6 +236,8 @@ int Batch::run() {
   }
   progress_.clear();
   manifest_.write_in_order();
+  std::stable_sort(failures_.begin(), failures_.end(),
+                   [](const auto& a, const auto& b) { return a.first->number < b.first->number; });
   report();
   return failures_.empty() ? kDone : kFailed;
 }

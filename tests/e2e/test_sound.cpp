@@ -50,7 +50,7 @@ TEST_F(Sound, EachFormatHoldsTheSpeech) {
   ASSERT_EQ(run(decode(from, {"-o", path("plain.wav"), "--float"})).code, 0);
   const Audio plain = read_audio(path("plain.wav"));
   for (const char* name :
-       {"a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff", "a.caf", "a.au", "a.w64", "a.rf64"}) {
+       {"a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff"}) {
     SCOPED_TRACE(name);
     const Outcome outcome = run(decode(from, {"-o", path(name)}));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
