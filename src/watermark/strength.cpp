@@ -18,11 +18,11 @@ Strength strength_of(WatermarkPreset preset) {
     case WatermarkPreset::kQuiet:
       return {1.2f, 1.5f, 8};
     case WatermarkPreset::kNormal:
-      return {2, 2, 12};
+      return {1.9f, 1.9f, 12};
     case WatermarkPreset::kStrong:
       return {3, 2.5f, 6};
   }
-  return {2, 2, 12};
+  return {1.9f, 1.9f, 12};
 }
 
 TileRow chip_changes(const Strength& strength, const float* signs, const TileRow& first_db, const TileRow& second_db) {

@@ -201,7 +201,7 @@ def find(args, path, payload, speeds):
 def survive(args):
     wrong = 0
     cells = {}
-    chosen = [name for names, _ in GOALS for name in names]
+    chosen = [name for names, _ in GOALS for name in names if not args.attacks or name in args.attacks]
     for seconds in args.seconds:
         clips = marked_clips(args, seconds)
         for name in chosen:
@@ -217,6 +217,9 @@ def survive(args):
     print("| attack | " + " | ".join(f"{s:g} s" for s in args.seconds) + " |")
     print("|---|" + "---|" * len(args.seconds))
     for names, goals in GOALS:
+        names = [name for name in names if name in chosen]
+        if not names:
+            continue
         for name in names:
             row = []
             for seconds in args.seconds:
@@ -285,6 +288,7 @@ def main():
     parser.add_argument("what", choices=["survive", "quality", "sounds"])
     parser.add_argument("--clips", type=int, default=50)
     parser.add_argument("--seconds", type=float, nargs="+", default=[2, 3, 5, 10])
+    parser.add_argument("--attacks", nargs="+", default=[], help="only these (default: all)")
     parser.add_argument("--group", choices=["speech", "espeak"], default="speech")
     parser.add_argument("--preset", default="normal")
     args = parser.parse_args()
