@@ -1,6 +1,6 @@
 # Short commands for people. Each brings what it needs: Debian packages and ggml (scripts/setup), then the build by CMake presets.
 #   make speak TEXT="Good morning." OUT=morning.wav    make test    make build    make install PREFIX=/usr/local
-#   make asan    make tsan    make fuzz FUZZ_SECONDS=20    make tidy    make format    make ci    make clean
+#   make asan    make tsan    make fuzz FUZZ_SECONDS=20    make tidy    make format    make docs    make ci    make clean
 TEXT ?= Good morning.
 OUT ?= morning.wav
 PREFIX ?= /usr/local
@@ -14,7 +14,7 @@ export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
 endif
 
 .DEFAULT_GOAL := build
-.PHONY: setup build speak test asan tsan fuzz tidy format ci install clean distclean
+.PHONY: setup build speak test asan tsan fuzz tidy format ci docs install clean distclean
 
 setup:
 	@scripts/setup
@@ -51,6 +51,10 @@ format:
 
 ci:
 	@.ci/run
+
+# docs/configuration.md, from the program's table of settings.
+docs: build
+	@build/csm config --markdown > docs/configuration.md
 
 install: setup
 	@scripts/build release csm_program "$$PREFIX"

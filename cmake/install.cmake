@@ -1,5 +1,5 @@
 # What `cmake --install` writes below the prefix:
-#   bin/csm, include/csm/*.h, lib/libcsm.*, lib/cmake/csm/, lib/pkgconfig/csm.pc, share/csm/models/demo/
+#   bin/csm, share/man/man1/csm.1, completions for bash, zsh and fish where these look, include/csm/*.h, lib/libcsm.*, lib/cmake/csm/, lib/pkgconfig/csm.pc, share/csm/models/demo/
 #   lib/csm/: libggml and, in lib/csm/ggml/, its run-time modules, when ggml is the one that scripts/setup built.
 # All paths between these are relative, so that the prefix may be moved.
 include(CMakePackageConfigHelpers)
@@ -28,6 +28,14 @@ install(DIRECTORY models/demo models/voices DESTINATION ${csm_models_dir})
 install(FILES LICENSE NOTICE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET csm_program)
   install(TARGETS csm_program)
+  # The program writes its own man page and completions; where another machine is built for, it cannot run here.
+  if(NOT CMAKE_CROSSCOMPILING)
+    install(FILES ${CMAKE_BINARY_DIR}/csm.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${CMAKE_BINARY_DIR}/completions/csm.bash RENAME csm
+      DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES ${CMAKE_BINARY_DIR}/completions/csm.zsh RENAME _csm DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES ${CMAKE_BINARY_DIR}/completions/csm.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  endif()
   file(RELATIVE_PATH from_bin ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(csm_program PROPERTIES INSTALL_RPATH "${origin}/${from_bin};${origin}/${from_bin}/csm")
 endif()

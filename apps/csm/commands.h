@@ -34,5 +34,8 @@ void add_convert(CLI::App& program, Commands& commands);
 void add_watermark(CLI::App& program, Commands& commands);  // watermark detect, read, add, key
 void add_bench(CLI::App& program, Commands& commands);
 void add_config(CLI::App& program, Commands& commands);
+void add_completions(CLI::App& program, Commands& commands);
+void add_man(CLI::App& program, Commands& commands);
+void add_help(CLI::App& program, Commands& commands);
 
 }  // namespace csm::app

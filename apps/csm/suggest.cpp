@@ -9,7 +9,8 @@
 namespace csm::app {
 namespace {
 
-// Levenshtein distance.
+// Levenshtein distance. src/hub/names.cpp has one as well: a program sees public headers only, and a public header for these
+// lines would be an interface to keep.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});

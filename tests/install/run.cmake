@@ -29,6 +29,14 @@ run("install" ${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first --confi
 set(prefix ${WORK}/moved)
 file(RENAME ${WORK}/first ${prefix})
 
+foreach(file share/man/man1/csm.1 share/bash-completion/completions/csm share/zsh/site-functions/_csm
+    share/fish/vendor_completions.d/csm.fish)
+  file(STRINGS ${prefix}/${file} lines REGEX "max.{1,3}seconds")
+  if(NOT lines)
+    message(FATAL_ERROR "${prefix}/${file} is not there or does not know the program's flags")
+  endif()
+endforeach()
+
 run("program: speak" ${prefix}/bin/csm speak "Good morning." -o ${WORK}/program.wav)
 expect_audio(${WORK}/program.wav)
 execute_process(COMMAND ${prefix}/bin/csm doctor --json RESULT_VARIABLE result OUTPUT_VARIABLE report)

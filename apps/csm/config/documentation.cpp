@@ -58,6 +58,14 @@ was expected, what was found, and the nearest name; the exit code is 2. That hol
 preset, also those that the command does not use. In the environment a name that begins with `CSM_` and resembles one of these must
 be one of these; an empty variable counts as unset. A switch is `true` or `false` (in the environment also `1`, `yes`, `on`, `0`, `no`, `off`); its
 flag takes no value, and `--no-NAME` turns it off.
+
+What is no setting, and so has a flag only or nothing:
+
+- what belongs to one call: the text, the turns of the context, input and output files, `--json`, `--dump-prompt`;
+- the flags of `csm bench` and `csm convert`: what they measure and write must not depend on what is set elsewhere. For the same reason
+  `csm trace` has a type of its own below `[trace]`;
+- the cache, address, token and offline mode of the hub: these are the `HF_...` variables that other programs of the hub read
+  ([hub.md](hub.md)).
 )";
 
 std::string escaped(std::string text) {

@@ -108,8 +108,7 @@ Sources FieldFlags::sources(const std::vector<std::string>& environment) const {
   return sources;
 }
 
-std::vector<std::string> with_dashes(int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
+std::vector<std::string> with_dashes(std::vector<std::string> words) {
   for (std::string& word : words) {
     if (word == "--") break;
     const size_t end = std::min(word.find('='), word.size());

@@ -54,6 +54,6 @@ class FieldFlags {
 std::string command_name(const CLI::App& app);
 
 // Argument words with '_' for '-' in the names of long flags, as people type them for other engines.
-std::vector<std::string> with_dashes(int argc, char** argv);
+std::vector<std::string> with_dashes(std::vector<std::string> words);
 
 }  // namespace csm::app
