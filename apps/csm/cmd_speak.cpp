@@ -13,6 +13,7 @@
 #include "files.h"
 #include "flags.h"
 #include "interrupt.h"
+#include "narration.h"
 #include "output.h"
 #include "progress.h"
 #include "request.h"
@@ -42,6 +43,8 @@ struct SpeakOptions {
   Settings settings;
   std::optional<std::string> text;
   std::string text_file;
+  std::string long_file;
+  NarrationFlags narration;
   ContextFlags context;
   SoundFlags sound;
   std::string dump_prompt;
@@ -51,7 +54,10 @@ struct SpeakOptions {
 };
 
 void check_options(const SpeakOptions& options) {
-  if (options.text && !options.text_file.empty()) throw UsageError("give either a text or --text-file");
+  if (static_cast<int>(options.text.has_value()) + static_cast<int>(!options.text_file.empty()) + static_cast<int>(!options.long_file.empty()) > 1) {
+    throw UsageError("give one of a text, --text-file and --file");
+  }
+  if (!options.long_file.empty() && !options.speaks()) throw UsageError("where shall the speech go? --file needs -o or --play");
   if (!options.speaks() && options.dump_prompt.empty()) {
     throw UsageError("where shall the speech go? add -o FILE.wav, -o - for standard output, or --play");
   }
@@ -189,8 +195,26 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
           {"watermark", watermark_json(stats.watermark)}};
 }
 
+// A text of any length, piece by piece.
+int read_aloud(SpeakOptions options) {
+  NarrationPart part{read_text(options.long_file), 0, {}};
+  options.settings.engine.model = model_or_bundled(options.settings.engine.model);
+  const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);
+  SpeechRequest request;
+  request.context = read_context(options.context);
+  request.watermark.key = watermark_key(options.settings.watermark);
+  apply_settings(options.settings, *engine, request);
+  apply_voice(options.settings, *engine, request);
+  part.speaker = request.speaker;
+  part.anchor = request.context;
+  const Json report = narrate_aloud(*engine, request, {part}, options.narration, options.settings.output, options.sound);
+  if (options.json) print_json(report);
+  return kDone;
+}
+
 int run_speak(SpeakOptions options) {
   check_options(options);
+  if (!options.long_file.empty()) return read_aloud(std::move(options));
   SpeechRequest request = make_request(options);
   options.settings.engine.model = model_or_bundled(options.settings.engine.model);
   const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);
@@ -236,6 +260,10 @@ void add_speak(CLI::App& program, Commands& commands) {
   app->add_option("--text-file", options->text_file, "Read the text from a file; one final line break is dropped")
       ->type_name("FILE")
       ->group("What to say");
+  app->add_option("--file", options->long_file, "Read a text of any length aloud, piece by piece; - reads standard input")
+      ->type_name("FILE")
+      ->group("What to say");
+  add_narration_flags(*app, options->narration);
   add_context_flags(*app, options->context);
   add_output_flags(*app, *options);
   commands.push_back({app, [options](const Configuration& from) {

@@ -20,6 +20,7 @@ struct Command {
 using Commands = std::vector<Command>;
 
 void add_speak(CLI::App& program, Commands& commands);
+void add_script(CLI::App& program, Commands& commands);
 void add_batch(CLI::App& program, Commands& commands);
 void add_codec(CLI::App& program, Commands& commands);  // codec encode, codec decode
 void add_trace(CLI::App& program, Commands& commands);

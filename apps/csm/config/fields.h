@@ -19,12 +19,12 @@ struct Section {
 };
 
 // Which commands take a field. A new command is added to the lists that fit, and takes what they take.
-inline const std::vector<std::string> kSpeakers = {"speak", "batch"};                     // say something
-inline const std::vector<std::string> kWriters = {"speak", "batch", "codec decode"};      // write sound
-inline const std::vector<std::string> kLanguageModelUsers = {"speak", "batch", "trace"};  // load the whole model
-inline const std::vector<std::string> kCodecUsers = {"speak",        "batch",        "trace",
+inline const std::vector<std::string> kSpeakers = {"speak", "script", "batch"};                     // say something
+inline const std::vector<std::string> kWriters = {"speak", "script", "batch", "codec decode"};      // write sound
+inline const std::vector<std::string> kLanguageModelUsers = {"speak", "script", "batch", "trace"};  // load the whole model
+inline const std::vector<std::string> kCodecUsers = {"speak",        "script",       "batch",    "trace",
                                                      "codec encode", "codec decode", "voice add"};  // load the codec
-inline const std::vector<std::string> kModelReaders = {"speak",        "batch",    "trace",   "codec encode",
+inline const std::vector<std::string> kModelReaders = {"speak",        "script",   "batch",   "trace",   "codec encode",
                                                        "codec decode", "tokenize", "inspect", "voice add"};
 
 const std::vector<Section>& sections();
