@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kFooter = R"(Examples:
   csm script play.txt -o play.wav
-  csm script play.txt --cast Anna=demo-a,Ben=demo-b -o play.flac
+  csm script play.txt --cast Anna=female,Ben=male -o play.flac
   csm script lines.jsonl -o - | aplay
 
 A script names who speaks, in the order of the conversation; lines that name nobody go on with the turn:
@@ -29,7 +29,7 @@ A script names who speaks, in the order of the conversation; lines that name nob
     How are you?
   # a comment
   Ben: Fine. [pause:0.5s] And you?
-or one object a line: {"speaker": "Anna", "text": "Hello there.", "voice": "demo-a"}
+or one object a line: {"speaker": "Anna", "text": "Hello there.", "voice": "female"}
 Speakers have the numbers 0, 1 ... in the order in which they appear, unless a voice is given.)";
 
 struct ScriptOptions {

@@ -48,6 +48,9 @@ TEST_F(Reading, AScriptWithVoices) {
   const Outcome plain = run(with_model({"script", script, "-o", path("a.wav"), "--json"}));
   ASSERT_EQ(plain.code, 0) << plain.err;
   EXPECT_EQ(plain.json().at("chunks"), 3);
+  const Outcome cast = run(with_model({"script", script, "-o", path("c.wav"), "--cast", "Anna=male,Ben=female", "--json"}));
+  ASSERT_EQ(cast.code, 0) << cast.err;
+  EXPECT_NE(read_file(path("c.wav")), read_file(path("a.wav")));
   EXPECT_TRUE(fails_with(run(with_model({"script", script, "-o", path("b.wav"), "--cast", "Anna=no-such-voice"})), 1, "no-such-voice"));
   EXPECT_TRUE(fails_with(run(with_model({"script", script, "-o", path("b.wav"), "--cast", "Ana=x"})), 2, "did you mean 'Anna'"));
   EXPECT_TRUE(fails_with(run(with_model({"script", script, "-o", path("b.wav"), "--cast", "Anna"})), 2, "SPEAKER=VOICE"));
