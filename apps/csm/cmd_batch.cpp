@@ -226,7 +226,7 @@ int Batch::run() {
   own_context_ = read_context(options_.context);
   std::vector<Job> waiting = jobs();
   if (!waiting.empty()) {
-    const std::shared_ptr<Engine> engine = open_engine(settings_.engine);
+    const std::shared_ptr<Engine> engine = open_engine(engine_options(settings_));
     const auto n_together = static_cast<size_t>(options_.n_together);
     for (size_t begin = 0; begin < waiting.size(); begin += n_together) {
       const size_t end = std::min(begin + n_together, waiting.size());

@@ -1,4 +1,5 @@
 // csm speak: text and conversation in, speech out.
+#include <csm/conversation.h>
 #include <csm/engine.h>
 #include <csm/error.h>
 #include <csm/inspect.h>
@@ -9,6 +10,7 @@
 #include <optional>
 
 #include "commands.h"
+#include "context_report.h"
 #include "conversation.h"
 #include "files.h"
 #include "flags.h"
@@ -31,6 +33,7 @@ constexpr const char* kFooter = R"(Examples:
   echo "From a pipe." | csm speak - -o - | aplay
   csm speak "I agree." --context-text "Hello there." --context-audio hello.wav -o agree.wav
   csm speak "And you?" --speaker 1 --context conversation.json -o you.wav --json
+  csm speak "Go on." --conversation talk.json --save-conversation talk.json -o on.wav
 
 A conversation file is a list of turns in order; paths are relative to it:
   [{"speaker": 0, "text": "Hello there.", "audio": "hello.wav"},
@@ -48,10 +51,19 @@ struct SpeakOptions {
   ContextFlags context;
   SoundFlags sound;
   std::string dump_prompt;
+  std::string conversation;
+  std::string save_conversation;
+  bool report_context = false;
   bool json = false;
 
   bool speaks() const { return sound.play || !sound.output.empty(); }
 };
+
+// A saved conversation goes on however long it is; turns given by hand are all meant.
+ContextOptions context_options(const SpeakOptions& options) {
+  const bool goes_on = !options.conversation.empty();
+  return options.settings.context.options(goes_on ? ContextStrategy::kHybrid : ContextStrategy::kNone);
+}
 
 void check_options(const SpeakOptions& options) {
   if (static_cast<int>(options.text.has_value()) + static_cast<int>(!options.text_file.empty()) + static_cast<int>(!options.long_file.empty()) > 1) {
@@ -71,6 +83,11 @@ void check_options(const SpeakOptions& options) {
   check_output_folder(options.sound.output);
   check_output_folder(options.dump_prompt);
   (void)options.settings.output.audio(options.sound.tags);
+  check_output_folder(options.save_conversation);
+  if (!options.conversation.empty() && options.context.any()) {
+    throw UsageError("give the turns so far either by --conversation or by the --context flags");
+  }
+  (void)context_options(options);
 }
 
 std::string given_text(const SpeakOptions& options) {
@@ -102,13 +119,18 @@ SpeechRequest make_request(const SpeakOptions& options) {
   return request;
 }
 
+void check_said(const SpeechResult& result) {
+  if (result.codes.n_frames() > 0 || result.stats.finish_reason != FinishReason::kDeadline) return;
+  throw Error(ErrorCode::kResourceLimit, "the deadline passed before anything was said; give more time or a shorter context");
+}
+
 // All of it before any of it is written: the guard may draw it again.
-SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
+SpeechResult speak_whole(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
   std::optional<HoldSignals> held;  // until the first samples a signal may end us at once: nothing is written
-  const SpeechResult result = engine.synthesize(request, [&](const SpeechProgress& so_far) {
+  SpeechResult result = engine.synthesize(request, [&](const SpeechProgress& so_far) {
     if (!held) held.emplace();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     progress.speech(so_far.audio_seconds, elapsed.count());
@@ -116,12 +138,13 @@ SpeechStats speak_whole(Engine& engine, const SpeechRequest& request, SoundOutpu
   });
   progress.clear();
   check_interrupt();
+  check_said(result);
   sound.add(result.audio.samples);
   sound.finish();
-  return result.stats;
+  return result;
 }
 
-SpeechStats speak(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
+SpeechResult speak(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
   const bool streams = options.sound.play || options.sound.to_stdout();
   if (!streams && request.guard.policy == GuardPolicy::kRetry) return speak_whole(engine, request, sound, options);
   Progress progress(options.settings.output.quiet);
@@ -143,14 +166,16 @@ SpeechStats speak(Engine& engine, const SpeechRequest& request, SoundOutput& sou
     stream->cancel();
     check_interrupt();
   }
-  const SpeechStats stats = stream->result().stats;
+  SpeechResult result = stream->result();
+  check_said(result);
   sound.finish();
-  return stats;
+  return result;
 }
 
 std::string ending(const SpeechStats& stats) {
   std::string text = "ended by the model";
   if (stats.finish_reason == FinishReason::kMaxLength) text = "stopped at the length limit";
+  if (stats.finish_reason == FinishReason::kDeadline) text = "stopped at the deadline";
   if (stats.finish_reason == FinishReason::kLoop) text = "stopped as it repeated itself";
   if (stats.finish_reason == FinishReason::kSilence) text = "stopped as it fell silent";
   if (stats.n_attempts > 1) text += fmt::format(", {} attempts", stats.n_attempts);
@@ -191,6 +216,7 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
           {"rtf", stats.real_time_factor},  {"first_audio_ms", stats.first_audio_ms},
           {"context_ms", stats.context_ms}, {"prefill_ms", stats.prefill_ms},
           {"total_ms", stats.total_ms},     {"prompt_positions", stats.n_prompt_positions},
+          {"reused_positions", stats.n_reused_positions},
           {"threads", stats.n_threads},     {"peak_memory_bytes", peak_memory_bytes()},
           {"watermark", watermark_json(stats.watermark)}};
 }
@@ -212,22 +238,52 @@ int read_aloud(SpeakOptions options) {
   return kDone;
 }
 
+// The turns so far: those of a saved conversation, or those given by flags.
+Conversation conversation_of(const SpeakOptions& options, const std::shared_ptr<Engine>& engine, const SpeechRequest& request) {
+  ConversationOptions keeping;
+  keeping.context = context_options(options);
+  if (!options.conversation.empty()) return Conversation::load(engine, options.conversation, keeping);
+  Conversation conversation(engine, keeping);
+  if (!options.save_conversation.empty()) {
+    for (const Turn& turn : request.context) conversation.add_turn(turn);
+  }
+  return conversation;
+}
+
+void save_conversation(const SpeakOptions& options, Conversation& conversation, const SpeechRequest& said,
+                       const SpeechResult& result) {
+  if (options.save_conversation.empty()) return;
+  if (!conversation.keep(said, result)) print_text("csm: stopped half-way, so the conversation was saved without it");
+  conversation.save(options.save_conversation);
+}
+
 int run_speak(SpeakOptions options) {
   check_options(options);
   if (!options.long_file.empty()) return read_aloud(std::move(options));
-  SpeechRequest request = make_request(options);
+  SpeechRequest said = make_request(options);
   options.settings.engine.model = model_or_bundled(options.settings.engine.model);
-  const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);
+  const std::shared_ptr<Engine> engine = open_engine(engine_options(options.settings));
   SoundOutput sound(options.sound, options.settings.output, engine->sample_rate_hz());
-  apply_settings(options.settings, *engine, request);
+  apply_settings(options.settings, *engine, said);
+  Conversation conversation = conversation_of(options, engine, said);
+  SpeechRequest request = said;  // with all turns
+  request.context_options = context_options(options);
+  said.context.clear();
+  if (!conversation.turns().empty()) request = conversation.with_context(said);
   apply_voice(options.settings, *engine, request);
+  said.speaker = request.speaker;
   if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
   if (!options.speaks()) return kDone;
-  SpeechStats stats = speak(*engine, request, sound, options);
-  stats.seed = request.seed;
-  print_summary(options, stats);
+  std::optional<ContextReport> context;
+  if (options.report_context) context = engine->context_report(request);
+  if (context) print_text(to_text(*context));
+  SpeechResult result = speak(*engine, request, sound, options);
+  result.stats.seed = request.seed;
+  print_summary(options, result.stats);
+  save_conversation(options, conversation, said, result);
   if (options.json) {
-    Json document = to_json(options, options.settings.engine.model, request, stats);
+    Json document = to_json(options, options.settings.engine.model, request, result.stats);
+    if (context) document["context"] = app::to_json(*context);
     add_summary(document, sound);
     print_json(document);
   }
@@ -247,6 +303,7 @@ void add_output_flags(CLI::App& app, SpeakOptions& options) {
   app.add_option("--dump-prompt", options.dump_prompt, "Write what the model is given; without -o nothing is spoken")
       ->type_name("FILE.safetensors")
       ->group(group);
+  app.add_flag("--context-report", options.report_context, "Say which turns are kept, why, and the room they take")->group(group);
   add_json_flag(app, options.json);
 }
 
@@ -265,6 +322,7 @@ void add_speak(CLI::App& program, Commands& commands) {
       ->group("What to say");
   add_narration_flags(*app, options->narration);
   add_context_flags(*app, options->context);
+  add_conversation_flags(*app, options->conversation, options->save_conversation);
   add_output_flags(*app, *options);
   commands.push_back({app, [options](const Configuration& from) {
                         options->settings = from.settings;

@@ -22,6 +22,7 @@ using Commands = std::vector<Command>;
 void add_speak(CLI::App& program, Commands& commands);
 void add_script(CLI::App& program, Commands& commands);
 void add_batch(CLI::App& program, Commands& commands);
+void add_chat(CLI::App& program, Commands& commands);
 void add_codec(CLI::App& program, Commands& commands);  // codec encode, codec decode
 void add_trace(CLI::App& program, Commands& commands);
 void add_tokenize(CLI::App& program, Commands& commands);

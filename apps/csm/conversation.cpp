@@ -146,6 +146,14 @@ void add_context_flags(CLI::App& app, ContextFlags& flags) {
       ->group(group);
 }
 
+void add_conversation_flags(CLI::App& app, std::string& load, std::string& save) {
+  const char* group = "Conversation so far (the voice comes from here)";
+  app.add_option("--conversation", load, "Go on with a saved conversation")->type_name("FILE")->group(group);
+  app.add_option("--save-conversation", save, "Save it with what is said; may be the same file")
+      ->type_name("FILE")
+      ->group(group);
+}
+
 std::vector<Turn> read_context(const ContextFlags& flags) {
   const bool any_flag = !flags.texts.empty() || !flags.audio.empty() || !flags.speakers.empty();
   if (flags.file.empty()) return turns_of_flags(flags);

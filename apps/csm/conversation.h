@@ -17,9 +17,13 @@ struct ContextFlags {
   std::vector<std::string> audio;
   std::vector<int> speakers;
   std::string file;
+
+  bool any() const { return !texts.empty() || !audio.empty() || !speakers.empty() || !file.empty(); }
 };
 
 void add_context_flags(CLI::App& app, ContextFlags& flags);
+// --conversation and --save-conversation.
+void add_conversation_flags(CLI::App& app, std::string& load, std::string& save);
 
 // The turns in order. Errors: UsageError when the flags do not match up; kNotFound, kInvalidData, kIo for files: JSON
 // errors carry line and column, wrong fields the number of their turn.

@@ -45,6 +45,12 @@ void note_progress_line(bool drawn) { g_progress_line = drawn ? 1 : 0; }
 
 bool interrupted() { return g_signal != 0; }
 
+bool take_interrupt() {
+  const bool was = interrupted();
+  g_signal = 0;
+  return was;
+}
+
 void check_interrupt() {
   if (interrupted()) throw Error(ErrorCode::kCancelled, "interrupted");
 }

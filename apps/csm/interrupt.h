@@ -14,6 +14,9 @@ void note_progress_line(bool drawn);
 
 bool interrupted();
 
+// As interrupted(), and the next signal counts as the first again: what was to stop has stopped, and the program goes on.
+bool take_interrupt();
+
 // Throws csm::Error kCancelled once a signal has arrived.
 void check_interrupt();
 

@@ -26,7 +26,7 @@ struct Group {
 
 const std::vector<Group>& groups() {
   static const std::vector<Group> all = {
-      {"Speaking", {add_speak, add_script, add_batch, add_voice, add_watermark}},
+      {"Speaking", {add_speak, add_chat, add_script, add_batch, add_voice, add_watermark}},
       {"Models", {add_pull, add_models, add_inspect, add_convert, add_cache}},
       {"Looking inside", {add_tokenize, add_codec, add_trace, add_bench}},
       {"The program", {add_doctor, add_config, add_completions, add_man, add_help}},

@@ -12,6 +12,9 @@
 
 #include "watermark_key.h"
 
+#include "byte_size.h"
+#include "flags.h"
+
 namespace csm::app {
 namespace {
 
@@ -70,6 +73,24 @@ SamplingOptions SamplingSettings::depth_decoder(SamplingOptions defaults) const 
   return defaults;
 }
 
+ContextOptions ContextSettings::options(ContextStrategy by_default) const {
+  ContextOptions result;
+  check_usage([&] {
+    result.strategy = strategy ? parse_context_strategy(*strategy) : by_default;
+    result.compression = parse_turn_compression(compress);
+    result.compressed_seconds = compress_seconds;
+    result.max_positions = window;
+    result.validate();
+  });
+  return result;
+}
+
+EngineOptions engine_options(const Settings& settings) {
+  EngineOptions options = settings.engine;
+  if (settings.memory_limit) options.memory_limit_bytes = parse_bytes(*settings.memory_limit);
+  return options;
+}
+
 void apply_settings(const Settings& settings, const Engine& engine, SpeechRequest& request) {
   const SpeechSettings& speech = settings.speech;
   request.speaker = speech.speaker.value_or(request.speaker);
@@ -83,6 +104,7 @@ void apply_settings(const Settings& settings, const Engine& engine, SpeechReques
   request.guard = speech.guard;
   request.guard.policy = policy_of(speech.guard_policy);
   request.trim = speech.trim;
+  request.deadline_seconds = speech.deadline;
   request.backbone_sampling = settings.sampling.backbone(engine.default_backbone_sampling());
   request.depth_sampling = settings.sampling.depth_decoder(engine.default_depth_sampling());
   const WatermarkKey key = request.watermark.key;
@@ -95,7 +117,8 @@ void apply_voice(const Settings& settings, Engine& engine, SpeechRequest& reques
   if (!speech.voice.empty()) {
     const Voice voice = find_voice(speech.voice);
     if (!speech.speaker && request.context.empty()) request.speaker = voice.speaker;
-    const std::vector<Turn> turns = voice_turns(engine, voice, request.speaker);
+    std::vector<Turn> turns = voice_turns(engine, voice, request.speaker);
+    for (Turn& turn : turns) turn.pinned = true;
     request.context.insert(request.context.begin(), turns.begin(), turns.end());
     return;
   }

@@ -10,6 +10,9 @@
 
 namespace csm::app {
 
+// What the engine is opened with.
+EngineOptions engine_options(const Settings& settings);
+
 // Speaker, seed (drawn anew where none is set), limits of length, guard, sampling, and the watermark but for its key. Text
 // and context are left alone.
 void apply_settings(const Settings& settings, const Engine& engine, SpeechRequest& request);

@@ -37,6 +37,8 @@
 #include <csm/audio.h>
 #include <csm/bench.h>
 #include <csm/cache.h>
+#include <csm/context.h>
+#include <csm/conversation.h>
 #include <csm/convert.h>
 #include <csm/engine.h>
 #include <csm/error.h>

@@ -27,7 +27,14 @@ struct EngineOptions {
   // quantised are used as they are.
   std::string quantize;
   std::string codec_dtype = "f32";  // "f32" or "f16"
-  std::string kv_type = "f32";      // "f32", "f16" or "q8_0"
+  std::string kv_type = "auto";     // "auto" (f32, or less where memory_limit_bytes asks for it), "f32", "f16" or "q8_0"
+  // What the process may use, 0 = no limit: weights, working memory, keys and values. The type of keys and values and the number of
+  // positions (prompt and speech together) follow from it; Engine::notes says what they became.
+  uint64_t memory_limit_bytes = 0;
+  // Prompts whose keys and values stay in memory, so that a request whose prompt begins like one of them is computed from where it
+  // differs, with the same result. 0 sequences: none.
+  int prefix_cache_sequences = 4;
+  uint64_t prefix_cache_bytes = uint64_t{1} << 30;
 
   // Where the MLX backend keeps converted weights between starts (csm/cache.h): "auto" (WeightCacheOptions::from_environment),
   // "off", or a directory; and how much of them ("16G", bytes without a unit; "auto").
@@ -41,6 +48,13 @@ struct EngineOptions {
   std::string mlx_clear_cache = "utterance";  // when kept buffers go back to the system: "utterance" (at its end) or "never"
 
   void validate() const;
+};
+
+// Prompts that wait in memory to be continued.
+struct PrefixCacheStats {
+  int n_sequences = 0;
+  int n_positions = 0;   // of all of them
+  uint64_t n_bytes = 0;  // of keys and values, with the room that sequences have left
 };
 
 struct TokenizeResult {
@@ -95,6 +109,7 @@ class Engine {
 
   virtual int sample_rate_hz() const = 0;
   virtual int n_codebooks() const = 0;
+  virtual int codebook_size() const = 0;  // codes of each codebook
   virtual int frame_samples() const = 0;
   virtual bool has_language_model() const = 0;  // false: a codec-only checkpoint
   virtual int n_threads() const = 0;
@@ -108,8 +123,21 @@ class Engine {
   virtual SpeechResult synthesize(const SpeechRequest& request,
                                   const std::function<bool(const SpeechProgress&)>& on_progress) = 0;
   virtual std::unique_ptr<SpeechStream> start(const SpeechRequest& request) = 0;
-  // Several requests in lock step; each gets what it would get alone but for near-ties.
-  virtual std::vector<SpeechResult> synthesize_batch(const std::vector<SpeechRequest>& requests) = 0;
+  // Several requests in lock step; each gets what it would get alone but for near-ties. The callback (may be empty) is told which
+  // request has a new frame, and returns false to cancel that one.
+  virtual std::vector<SpeechResult> synthesize_batch(
+      const std::vector<SpeechRequest>& requests,
+      const std::function<bool(size_t index, const SpeechProgress&)>& on_progress) = 0;
+  std::vector<SpeechResult> synthesize_batch(const std::vector<SpeechRequest>& requests) {
+    return synthesize_batch(requests, {});
+  }
+
+  // Which turns of a request's context would be kept, and the room they take; nothing is encoded or spoken. With strategy kNone the
+  // account is given even when it does not fit. Errors: as synthesize's for the request and for pinned turns that do not fit.
+  virtual ContextReport context_report(const SpeechRequest& request) = 0;
+
+  virtual PrefixCacheStats prefix_cache() = 0;
+  virtual void clear_prefix_cache() = 0;
 
   virtual Prompt prompt(const SpeechRequest& request) = 0;
   virtual Trace trace(const TraceRequest& request) = 0;

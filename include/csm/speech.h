@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <csm/audio.h>
+#include <csm/context.h>
 #include <csm/watermark.h>
 
 namespace csm {
@@ -26,6 +27,7 @@ struct Turn {
   std::string text;
   std::optional<Audio> audio;  // any rate; resampled and encoded by the codec
   std::optional<Codes> codes;  // already encoded
+  bool pinned = false;         // kept before all others when not all turns fit
 };
 
 // A number added to the logit of one id. -infinity forbids the id.
@@ -106,6 +108,7 @@ struct SpeechRequest {
   std::string text;             // UTF-8
   int speaker = 0;
   std::vector<Turn> context;
+  ContextOptions context_options;  // which turns are kept when they do not all fit
   // Unset: the model's generation_config.json, else temperature 0.9 and top-k 50 as the reference.
   std::optional<SamplingOptions> backbone_sampling;  // codebook 0
   std::optional<SamplingOptions> depth_sampling;     // codebooks 1..n-1
@@ -116,6 +119,7 @@ struct SpeechRequest {
   // added to the logit of its id 0; above 0 also to id 0 of each later codebook while all codes before it are 0, so that
   // an end that has begun becomes one.
   float stop_bias = 0;
+  std::optional<double> deadline_seconds;  // of time since the call; what is not done by then is not said
   GuardOptions guard;
   TrimOptions trim;
   WatermarkOptions watermark;         // on unless switched off
@@ -127,6 +131,7 @@ enum class FinishReason {
   kLoop,       // the guard: it repeated itself
   kSilence,    // the guard: it fell silent
   kCancelled,
+  kDeadline,   // deadline_seconds had passed
 };
 const char* to_string(FinishReason reason);
 
@@ -141,6 +146,7 @@ struct GuardFinding {
 
 struct SpeechStats {
   int n_prompt_positions = 0;
+  int n_reused_positions = 0;  // of these: begun alike by an earlier prompt, whose keys and values were still there
   int n_frames = 0;
   int n_threads = 0;
   uint64_t seed = 0;
@@ -152,7 +158,7 @@ struct SpeechStats {
   double real_time_factor = 0;  // total time over audio time; below 1 is faster than real time
   uint64_t peak_memory_bytes = 0;
   FinishReason finish_reason = FinishReason::kEnd;
-  double expected_seconds = 0;  // of speech, from the text; 0 while the guard is off
+  double expected_seconds = 0;  // of speech, from the text and the speaker's pace
   int n_attempts = 1;
   std::vector<GuardFinding> findings;
   WatermarkStats watermark;  // what was embedded
@@ -164,11 +170,14 @@ struct SpeechResult {
   SpeechStats stats;
 };
 
-// Reported once per frame, on the inference thread.
+// Reported once per frame, on the inference thread, which waits for the callback.
 struct SpeechProgress {
   int n_frames = 0;
   double audio_seconds = 0;
   double real_time_factor = 0;
+  double expected_seconds = 0;     // of the whole utterance; never less than what is there
+  const float* samples = nullptr;  // the new ones, during the call
+  size_t n_samples = 0;
 };
 
 }  // namespace csm

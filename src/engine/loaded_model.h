@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/loader.h"
+#include "engine/prefix_pool.h"
 #include "model/backend.h"
 
 namespace csm {
@@ -18,9 +19,12 @@ struct LoadedModel {
   ModelFiles files;
   ModelSpec spec;
   int n_threads = 0;
+  KvType kv_type = KvType::kF32;
+  uint64_t kv_limit_bytes = 0;  // of all sequences together; 0 = no limit
   std::unique_ptr<Tokenizer> tokenizer;  // null: the model has no tokenizer.json
   std::unique_ptr<Backend> backend;
   std::unique_ptr<LanguageModel> language_model;  // null: a codec alone
+  std::unique_ptr<PrefixPool> prefixes;           // null where language_model is; goes before it
   std::unique_ptr<Codec> codec;
   std::vector<std::string> notes;  // what went otherwise than asked, one line each
 

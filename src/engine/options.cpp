@@ -19,8 +19,10 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr float kMaxStopBias = 1000;
+constexpr int kMaxIdleSequences = 1024;
 constexpr uint64_t kMaxAutoF32Bytes = 1'000'000'000;  // dtype "auto" widens up to here
 constexpr double kLeastSeconds = 1;                   // less room than this is no room for speech,
+constexpr double kMaxDeadlineSeconds = 1e6;
 constexpr int kLeastPart = 8;                         // or than this part of the window, whichever is less
 
 std::string lower(std::string text) {
@@ -44,7 +46,8 @@ constexpr Word<WeightType> kQuantizedTypes[] = {{"q8_0", WeightType::kQ8_0},
                                                 {"iq4_nl", WeightType::kIQ4_NL}};
 constexpr Word<WeightType> kCodecDtypes[] = {{"f32", WeightType::kF32}, {"f16", WeightType::kF16}};
 constexpr Word<bool> kClearing[] = {{"utterance", true}, {"never", false}};
-constexpr Word<KvType> kKvTypes[] = {{"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
+constexpr Word<KvType> kKvTypes[] = {
+    {"auto", KvType::kF32}, {"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
 
 // The value of a word; option and hint make the message.
 template <typename T, size_t n>
@@ -123,6 +126,10 @@ void EngineOptions::validate() const {
   if (n_threads < 0 || n_threads > kMaxThreads) {
     fail(ErrorCode::kInvalidArgument, "threads is {}; expected 0 (physical cores) to {}", n_threads, kMaxThreads);
   }
+  if (prefix_cache_sequences < 0 || prefix_cache_sequences > kMaxIdleSequences) {
+    fail(ErrorCode::kInvalidArgument, "prefix-cache is {}; expected 0 (off) to {} sequences", prefix_cache_sequences,
+         kMaxIdleSequences);
+  }
   parse_word(kDtypes, "dtype", dtype);
   parse_word(kCodecDtypes, "codec dtype", codec_dtype);
   parse_word(kKvTypes, "kv type", kv_type);
@@ -159,6 +166,8 @@ QuantizeChoice parse_quantize(const std::string& text) {
   }
   return choice;
 }
+
+bool is_auto_kv_type(const EngineOptions& options) { return lower(options.kv_type) == "auto"; }
 
 int64_t count_language_model_weights(const Checkpoint& checkpoint) {
   static constexpr std::string_view kParts[] = {"backbone_model.", "depth_decoder.", "lm_head.", "embed_text_tokens."};
@@ -232,6 +241,10 @@ std::shared_ptr<FileWeightCache> open_weight_cache(const EngineOptions& options,
   return std::make_shared<FileWeightCache>(WeightCacheOptions::resolve(options.weight_cache, options.weight_cache_limit), sources);
 }
 
+int window_of(const ModelSpec& spec, const SpeechRequest& request) {
+  return std::min(spec.max_positions, request.context_options.max_positions.value_or(spec.max_positions));
+}
+
 void validate_request(const SpeechRequest& request) {
   check_text(request.text, "the text to speak");
   if (is_blank(request.text)) fail(ErrorCode::kInvalidArgument, "the text to speak is empty; give at least one word");
@@ -240,6 +253,11 @@ void validate_request(const SpeechRequest& request) {
   if (request.depth_sampling) request.depth_sampling->validate("depth sampling");
   if (request.max_seconds && !(*request.max_seconds > 0 && std::isfinite(*request.max_seconds))) {
     fail(ErrorCode::kInvalidArgument, "max-seconds is {}; expected more than 0", *request.max_seconds);
+  }
+  request.context_options.validate();
+  if (request.deadline_seconds && !(*request.deadline_seconds > 0 && *request.deadline_seconds <= kMaxDeadlineSeconds)) {
+    fail(ErrorCode::kInvalidArgument, "deadline is {}; expected more than 0, at most {} seconds",
+         *request.deadline_seconds, kMaxDeadlineSeconds);
   }
   if (request.min_frames < 0) {
     fail(ErrorCode::kInvalidArgument, "min-frames is {}; expected 0 or more", request.min_frames);
@@ -253,14 +271,16 @@ void validate_request(const SpeechRequest& request) {
 
 int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_prompt_positions, int64_t n_text) {
   const double rate = spec.codec.frame_rate_hz();
-  const int64_t room = std::max<int64_t>(0, spec.max_positions - n_prompt_positions);
+  const int window = window_of(spec, request);
+  const int64_t room = std::max<int64_t>(0, window - n_prompt_positions);
   int64_t wanted = spec.max_new_frames > 0 ? spec.max_new_frames : room;
-  int64_t least =
-      std::min<int64_t>({wanted, std::llround(std::ceil(kLeastSeconds * rate)), spec.max_positions / kLeastPart});
+  int64_t least = std::min<int64_t>({wanted, std::llround(std::ceil(kLeastSeconds * rate)), window / kLeastPart});
   if (request.max_seconds) {
     // Whole frames that fit; the tiny addition undoes the rounding of products such as 0.08 * 12.5.
     wanted = static_cast<int64_t>(std::min(*request.max_seconds * rate + 1e-9, 1e9));
-    least = wanted = std::max<int64_t>(1, wanted);
+    wanted = std::max<int64_t>(1, wanted);
+    // A strategy has held free what the text needs; without one the room asked for must be there.
+    least = request.context_options.strategy == ContextStrategy::kNone ? wanted : std::min(least, wanted);
   }
   least = std::max<int64_t>(1, least);
   if (room < least) {
@@ -268,7 +288,7 @@ int frame_limit(const ModelSpec& spec, const SpeechRequest& request, int64_t n_p
     fail(ErrorCode::kResourceLimit,
          "the prompt takes {} positions ({} tokens of text, {} positions of context) and the model's window has {}: "
          "that leaves {} frames of speech ({:.1f} s), {} ({:.1f} s) are needed; shorten the {}{}",
-         n_prompt_positions, n_text, n_context, spec.max_positions, room, static_cast<double>(room) / rate, least,
+         n_prompt_positions, n_text, n_context, window, room, static_cast<double>(room) / rate, least,
          static_cast<double>(least) / rate, n_context > n_text ? "context" : "text",
          request.max_seconds ? " or lower max-seconds" : "");
   }

@@ -25,6 +25,9 @@ struct QuantizeChoice {
 // "" (nothing), "q8_0" (both parts) or "backbone=q8_0,depth=q6_K" (either may be left out). Letter case is ignored.
 QuantizeChoice parse_quantize(const std::string& text);
 
+// Whether the type of keys and values may follow from the memory limit.
+bool is_auto_kv_type(const EngineOptions& options);
+
 // What the backend is asked for. The checkpoint decides dtype "auto".
 BackendOptions backend_options(const EngineOptions& options, const Checkpoint& checkpoint);
 
@@ -37,6 +40,9 @@ int64_t count_language_model_weights(const Checkpoint& checkpoint);
 
 // Text, turns, sampling and limits of a request, as far as they can be judged without a model.
 void validate_request(const SpeechRequest& request);
+
+// Positions for prompt and speech: the model's, or the smaller number that the request allows.
+int window_of(const ModelSpec& spec, const SpeechRequest& request);
 
 // How many frames may be generated after a prompt of n_prompt_positions, n_text of which are the text to speak:
 // max_seconds, else the model's own limit, else what the window leaves; only the last two shrink to what it leaves.

@@ -27,6 +27,10 @@ FrameSampling choose_sampling(const ModelSpec& spec, const SpeechRequest& reques
   return sampling;
 }
 
+std::chrono::steady_clock::time_point deadline_of(const Stopwatch& since, double seconds) {
+  return since.start() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+}
+
 }  // namespace
 
 SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since,
@@ -41,7 +45,8 @@ SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const 
   return utterance.finish();
 }
 
-std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests) {
+std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests,
+                                           const BatchFrameSink& on_frame) {
   const Stopwatch since;
   std::vector<std::unique_ptr<Utterance>> utterances;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -51,26 +56,25 @@ std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector
       fail(error.code(), "request {} of {}: {}", i + 1, requests.size(), error.what());
     }
   }
-  std::vector<Utterance*> going;
-  std::vector<size_t> numbers;  // of the requests, from 1
+  std::vector<size_t> going;
   std::vector<FrameRequest> frames;
   for (;;) {
     going.clear();
-    numbers.clear();
     frames.clear();
     for (size_t i = 0; i < utterances.size(); ++i) {
       if (!utterances[i]->going()) continue;
-      going.push_back(utterances[i].get());
-      numbers.push_back(i + 1);
+      going.push_back(i);
       frames.push_back(utterances[i]->begin_frame());
     }
     if (frames.empty()) break;
     model.language_model->next_frames(frames);
-    for (size_t i = 0; i < going.size(); ++i) {
+    for (const size_t i : going) {
+      Utterance& utterance = *utterances[i];
       try {
-        going[i]->end_frame();
+        const std::span<const float> samples = utterance.end_frame();
+        if (on_frame && !samples.empty() && !on_frame(i, utterance.so_far(), samples)) utterance.cancel();
       } catch (const Error& error) {
-        fail(error.code(), "request {} of {}: {}", numbers[i], requests.size(), error.what());
+        fail(error.code(), "request {} of {}: {}", i + 1, requests.size(), error.what());
       }
     }
   }
@@ -83,7 +87,7 @@ Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Sto
                      const CancelToken& cancel)
     : model_(model),
       since_(since),
-      cancel_(cancel),
+      cancel_(request.deadline_seconds ? cancel.until(deadline_of(since, *request.deadline_seconds)) : cancel),
       sampling_(choose_sampling(model.spec, request)),
       min_frames_(request.min_frames),
       stop_bias_(request.stop_bias),
@@ -98,25 +102,29 @@ Utterance::Utterance(LoadedModel& model, const SpeechRequest& request, const Sto
   result_.codes.n_codebooks = model.n_codebooks();
   result_.stats.seed = request.seed;
   result_.stats.n_threads = model.n_threads;
-  if (policy_ != GuardPolicy::kOff)
-    result_.stats.expected_seconds = expected_seconds(request, model.spec.codec.frame_rate_hz());
+  result_.stats.expected_seconds = expected_seconds(request, model.spec.codec.frame_rate_hz());
   try {
-    const PreparedPrompt prepared = prepare_prompt(model, request, cancel);
+    const PreparedPrompt prepared = prepare_prompt(model, request, cancel_);
     result_.stats.n_prompt_positions = prepared.prompt.n_positions();
     result_.stats.context_ms = prepared.context_ms;
     max_frames_ = prepared.max_frames;
-    prefill(prepared.prompt);
+    prefill(prepared);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;
-    stop(FinishReason::kCancelled);
+    stop(cancel_reason());
   }
 }
 
-void Utterance::prefill(const Prompt& prompt) {
+FinishReason Utterance::cancel_reason() const {
+  return cancel_.expired() ? FinishReason::kDeadline : FinishReason::kCancelled;
+}
+
+void Utterance::prefill(const PreparedPrompt& prepared) {
   const Stopwatch watch;
   const auto n_codebooks = static_cast<size_t>(model_.n_codebooks());
-  sequence_ = model_.language_model->new_sequence(prompt.n_positions() + max_frames_);
-  append_prompt(*model_.language_model, *sequence_, prompt, cancel_);
+  prefilled_ = model_.prefixes->prefill(prepared.prompt, prepared.segment_ends,
+                                        prepared.prompt.n_positions() + max_frames_, cancel_);
+  result_.stats.n_reused_positions = prefilled_.n_reused();
   result_.stats.prefill_ms = watch.ms();
 
   decoder_ = model_.codec->new_decoder();
@@ -127,18 +135,15 @@ void Utterance::prefill(const Prompt& prompt) {
   result_.codes.ids.reserve(n_reserved * n_codebooks);
   result_.audio.samples.reserve(n_reserved * static_cast<size_t>(model_.spec.codec.frame_samples()));
   waiting_.reserve(kWaitingFrames * static_cast<size_t>(model_.spec.codec.frame_samples()));
-  const auto n_columns = static_cast<size_t>(prompt.n_columns);
-  last_prompt_row_.assign(prompt.frames.end() - static_cast<std::ptrdiff_t>(n_columns), prompt.frames.end());
-  last_prompt_mask_.assign(prompt.mask.end() - static_cast<std::ptrdiff_t>(n_columns), prompt.mask.end());
 }
 
 FrameRequest Utterance::begin_frame() {
   if (frame_waits_) {
-    model_.language_model->append(*sequence_, {row_, row_mask_, static_cast<int>(row_.size())});
+    model_.language_model->append(*prefilled_.sequence(), {row_, row_mask_, static_cast<int>(row_.size())});
     frame_waits_ = false;
   }
   FrameRequest frame;
-  frame.sequence = sequence_.get();
+  frame.sequence = prefilled_.sequence();
   frame.sampling = &sampling_;
   // The same noise alone and in a batch: the stream number tells apart the attempts of one request.
   const auto stream = static_cast<uint32_t>(result_.stats.n_attempts - 1);
@@ -159,7 +164,7 @@ std::span<const float> Utterance::end_frame() {
   } else {
     decode(codes);
     if (cancel_.cancelled()) {
-      stop(FinishReason::kCancelled);
+      stop(cancel_reason());
     } else if (const std::optional<FinishReason> reason = judge_frame(codes)) {
       run_away(*reason);
     } else if (result_.stats.n_frames >= max_frames_) {
@@ -212,6 +217,7 @@ void Utterance::run_away(FinishReason reason) {
   }
   if (policy_ == GuardPolicy::kRetry) std::swap(result_, best_);
   going_ = false;
+  prefilled_.give_back();
 }
 
 // Ends the attempt after fewer frames than were released. Only whole results can: what a stream gave is heard.
@@ -242,11 +248,9 @@ void Utterance::keep_best() {
   best_.stats.findings = result_.stats.findings;
 }
 
-// The next attempt, from the prompt on. Its last row is given to the model again: what follows a row is known only then.
+// The next attempt, from the prompt on.
 void Utterance::restart() {
-  model_.language_model->truncate(*sequence_, result_.stats.n_prompt_positions - 1);
-  model_.language_model->append(
-      *sequence_, {last_prompt_row_, last_prompt_mask_, static_cast<int>(last_prompt_row_.size())});
+  prefilled_.rewind();
   decoder_ = model_.codec->new_decoder();
   guard_.restart();
   trim_.restart();
@@ -275,6 +279,7 @@ void Utterance::cancel() {
 
 void Utterance::stop(FinishReason reason) {
   going_ = false;
+  prefilled_.give_back();
   settle(reason);
 }
 
@@ -330,6 +335,8 @@ const char* to_string(FinishReason reason) {
       return "silence";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kDeadline:
+      return "deadline";
   }
   return "unknown";
 }

@@ -44,7 +44,7 @@ class Utterance {
   SpeechResult finish();
 
  private:
-  void prefill(const Prompt& prompt);
+  void prefill(const PreparedPrompt& prepared);
   void decode(std::span<const int32_t> codes);
   std::optional<FinishReason> judge_frame(std::span<const int32_t> codes);
   void run_away(FinishReason reason);
@@ -53,6 +53,7 @@ class Utterance {
   void keep_best();
   void release(int n_frames);
   void settle(FinishReason reason);
+  FinishReason cancel_reason() const;
   void stop(FinishReason reason);
   void update_stats();
 
@@ -67,7 +68,7 @@ class Utterance {
   bool frame_waits_ = false;       // row_ holds a frame that the model has not been given
   std::vector<int32_t> row_;       // [n_codebooks + 1]: the newest frame, text column 0
   std::vector<uint8_t> row_mask_;  // [n_codebooks + 1]: all but the text column
-  std::unique_ptr<Sequence> sequence_;
+  PrefixPool::Loan prefilled_;     // the sequence, from the prompt on
   std::unique_ptr<CodecDecoder> decoder_;
   Guard guard_;
   SilenceTrim trim_;
@@ -78,8 +79,6 @@ class Utterance {
   int n_released_ = 0;               // frames whose samples are in the result
   WatermarkEmbedder mark_;
   std::vector<float> unmarked_;      // samples that stay, on their way through the watermark
-  std::vector<int32_t> last_prompt_row_;
-  std::vector<uint8_t> last_prompt_mask_;
   SpeechResult best_;  // of the attempts that ran away
   SpeechResult result_;
 };
@@ -87,12 +86,16 @@ class Utterance {
 // Called after each frame with all that there is and the frame's samples; returns false to cancel.
 using FrameSink = std::function<bool(const SpeechResult& so_far, std::span<const float> samples)>;
 
+// The same for the request of that index of a batch.
+using BatchFrameSink = std::function<bool(size_t index, const SpeechResult& so_far, std::span<const float> samples)>;
+
 // One request from text to samples. Cancelling is not an error: the result says so and holds what there was.
 SpeechResult synthesize(LoadedModel& model, const SpeechRequest& request, const Stopwatch& since,
                         const CancelToken& cancel, const FrameSink& on_frame);
 
 // Several requests in lock step; those that end drop out. An error of one is an error of all and names it.
-std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests);
+std::vector<SpeechResult> synthesize_batch(LoadedModel& model, const std::vector<SpeechRequest>& requests,
+                                           const BatchFrameSink& on_frame);
 
 // Gives a prompt to a sequence in pieces, so that a long one can be cancelled. Errors: kCancelled.
 void append_prompt(LanguageModel& model, Sequence& sequence, const Prompt& prompt, const CancelToken& cancel);

@@ -83,6 +83,9 @@ class LanguageModel {  // backbone + depth decoder; weights are immutable after 
   virtual void append(Sequence& sequence, FramesView rows) = 0;
   // Keeps the first `position` positions (a shared prompt prefix); at least one must be appended before the next frame.
   virtual void truncate(Sequence& sequence, int position) = 0;
+  // Gives `to`, whatever it held, the first n_positions of `from`, bit for bit; at least one must be appended before the next frame.
+  // Errors: kInvalidArgument when `from` has fewer or both are one, kResourceLimit when `to` has no room for them.
+  virtual void copy_prefix(const Sequence& from, int n_positions, Sequence& to) = 0;
   // The codes that follow the last appended row of each sequence. Does not append them: the caller looks at the codes
   // (end of speech = all zero) and decides.
   virtual void next_frames(std::span<FrameRequest> batch) = 0;

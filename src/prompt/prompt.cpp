@@ -71,6 +71,7 @@ void PromptBuilder::add_text(int speaker, std::string_view text) {
   add_token(bos_);
   for (const int32_t id : ids) add_token(id);
   add_token(eos_);
+  segment_ends_.push_back(prompt_.n_positions());
 }
 
 void PromptBuilder::add_audio(std::span<const int32_t> codes, int n_codebooks) {
@@ -93,11 +94,13 @@ void PromptBuilder::add_audio(std::span<const int32_t> codes, int n_codebooks) {
     for (size_t codebook = 0; codebook < width; ++codebook) row[codebook] = codes[frame + codebook];
   }
   append_row(0, n_codebooks);
+  segment_ends_.push_back(prompt_.n_positions());
 }
 
 Prompt PromptBuilder::take() {
   Prompt result = std::exchange(prompt_, Prompt{});
   prompt_.n_columns = result.n_columns;
+  segment_ends_.clear();
   return result;
 }
 

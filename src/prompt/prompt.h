@@ -28,6 +28,10 @@ class PromptBuilder {
   void add_audio(std::span<const int32_t> codes, int n_codebooks);
 
   int n_positions() const { return prompt_.n_positions(); }
+  // Where each text and each audio ended. Prefill computes such segments one by one, so that those that two prompts share from
+  // their start are the same work, bit for bit, and can be kept.
+  const std::vector<int>& segment_ends() const { return segment_ends_; }
+  // Leaves the builder empty.
   Prompt take();
 
  private:
@@ -37,6 +41,7 @@ class PromptBuilder {
   int32_t bos_ = -1;
   int32_t eos_ = -1;
   Prompt prompt_;
+  std::vector<int> segment_ends_;
 };
 
 }  // namespace csm

@@ -67,13 +67,18 @@ std::string consequences(const Settings& settings, const Engine& engine) {
   SpeechRequest request;
   apply_settings(settings, engine, request);
   if (!settings.speech.seed) request.seed = 0;
-  const EngineOptions& e = settings.engine;
-  std::string text = fmt::format("engine {} {} {} {} {} {} {} {}\n", e.model, e.backend, e.device, e.n_threads, e.dtype,
-                                 e.quantize, e.codec_dtype, e.kv_type);
+  const EngineOptions e = engine_options(settings);
+  std::string text = fmt::format("engine {} {} {} {} {} {} {} {} {} {}\n", e.model, e.backend, e.device, e.n_threads, e.dtype,
+                                 e.quantize, e.codec_dtype, e.kv_type, e.prefix_cache_sequences, e.memory_limit_bytes);
   text += fmt::format("mlx {} {} {} {} {} {}\n", e.weight_cache, e.weight_cache_limit, e.mlx_cache_limit,
                       e.mlx_memory_limit, e.mlx_wired_limit, e.mlx_clear_cache);
-  text += fmt::format("request {} {} {} {}\n", request.speaker, request.seed, request.max_seconds.value_or(0),
-                      request.min_frames);
+  text += fmt::format("request {} {} {} {} {}\n", request.speaker, request.seed, request.max_seconds.value_or(0),
+                      request.min_frames, request.deadline_seconds.value_or(0));
+  ContextSettings with_strategy = settings.context;  // without one nothing may be compressed
+  if (!with_strategy.strategy) with_strategy.strategy = "recency";
+  const ContextOptions context = with_strategy.options(ContextStrategy::kNone);
+  text += fmt::format("context {} {} {} {}\n", to_string(context.strategy), to_string(context.compression),
+                      context.compressed_seconds, context.max_positions.value_or(0));
   const GuardOptions& g = request.guard;
   text += fmt::format("guard {} {} {} {} {} {} trim {} {} voice {} {}\n", to_string(g.policy), g.max_retries,
                       g.letters_per_second, g.length_factor, g.slack_seconds, g.max_silence_seconds,

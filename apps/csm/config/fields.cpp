@@ -8,6 +8,7 @@ const std::vector<Section>& sections() {
   static const std::vector<Section> all = {
       {"speech", "Speaker, length and chance"},
       {"guard", "Speech that runs away, and silence around it"},
+      {"context", "Turns that do not fit the model's window"},
       {"sampling", "Sampling", "the model's generation_config.json"},
       {"depth", "Sampling of the depth decoder, where it shall differ", "as in [sampling]"},
       {"marking", "Watermark"},
@@ -24,6 +25,7 @@ const std::vector<Field>& fields() {
     std::vector<Field> all;
     add_speech_fields(all);
     add_guard_fields(all);
+    add_context_fields(all);
     add_sampling_fields(all);
     add_watermark_fields(all);
     add_output_fields(all);

@@ -19,13 +19,16 @@ struct Section {
 };
 
 // Which commands take a field. A new command is added to the lists that fit, and takes what they take.
-inline const std::vector<std::string> kSpeakers = {"speak", "script", "batch"};                     // say something
-inline const std::vector<std::string> kWriters = {"speak", "script", "batch", "codec decode"};      // write sound
-inline const std::vector<std::string> kLanguageModelUsers = {"speak", "script", "batch", "trace"};  // load the whole model
-inline const std::vector<std::string> kCodecUsers = {"speak",        "script",       "batch",    "trace",
-                                                     "codec encode", "codec decode", "voice add"};  // load the codec
-inline const std::vector<std::string> kModelReaders = {"speak",        "script",   "batch",   "trace",   "codec encode",
-                                                       "codec decode", "tokenize", "inspect", "voice add"};
+inline const std::vector<std::string> kSpeakers = {"speak", "script", "batch", "chat"};                 // say something
+inline const std::vector<std::string> kConversers = {"speak", "chat"};                                  // with turns of a conversation
+inline const std::vector<std::string> kWriters = {"speak", "script", "batch", "chat", "codec decode"};  // write sound
+// Load the whole model.
+inline const std::vector<std::string> kLanguageModelUsers = {"speak", "script", "batch", "chat", "trace"};
+// Load the codec.
+inline const std::vector<std::string> kCodecUsers = {"speak", "script",       "batch",        "chat",
+                                                     "trace", "codec encode", "codec decode", "voice add"};
+inline const std::vector<std::string> kModelReaders = {"speak",        "script",       "batch",    "chat",    "trace",
+                                                       "codec encode", "codec decode", "tokenize", "inspect", "voice add"};
 
 const std::vector<Section>& sections();
 const std::vector<Field>& fields();
@@ -39,6 +42,7 @@ void add_engine_fields(std::vector<Field>& table);
 void add_mlx_fields(std::vector<Field>& table);
 void add_speech_fields(std::vector<Field>& table);
 void add_guard_fields(std::vector<Field>& table);
+void add_context_fields(std::vector<Field>& table);
 void add_sampling_fields(std::vector<Field>& table);
 void add_watermark_fields(std::vector<Field>& table);
 void add_output_fields(std::vector<Field>& table);

@@ -1,4 +1,5 @@
 // Settings of EngineOptions: which model, where it runs, in which types.
+#include "byte_size.h"
 #include "config/fields.h"
 
 namespace csm::app {
@@ -98,11 +99,27 @@ void add_engine_fields(std::vector<Field>& table) {
   table.push_back({.section = "engine",
                    .name = "kv-type",
                    .binding = bind([](Settings& s) -> auto& { return s.engine.kv_type; }),
-                   .choices = {"f32", "f16", "q8_0"},
+                   .choices = {"auto", "f32", "f16", "q8_0"},
                    .type = "TYPE",
-                   .help = "Type of the backbone's memory: f32, f16, q8_0",
+                   .help = "Type of the backbone's memory: auto (f32, or what --memory-limit leaves), f32, f16, q8_0",
                    .aliases = {{.flag = "--kv-cache-type"}, {.flag = "--cache-type"}},
                    .commands = kLanguageModelUsers});
+  table.push_back({.section = "engine",
+                   .name = "memory-limit",
+                   .binding = bind([](Settings& s) -> auto& { return s.memory_limit; }),
+                   .suggestions = {"2G"},
+                   .check = [](const std::string& value) { parse_bytes(value); },
+                   .type = "SIZE",
+                   .help = "Keep within 2G, 800M or 1.5GiB: decides the window and the type of the backbone's memory",
+                   .unset = "none",
+                   .commands = kSpeakers});
+  table.push_back({.section = "engine",
+                   .name = "prefix-cache",
+                   .binding = bind([](Settings& s) -> auto& { return s.engine.prefix_cache_sequences; }),
+                   .range = from(0).to(1024),
+                   .type = "N",
+                   .help = "Prompts kept in memory, so that those that begin alike are not computed again; 0 = off",
+                   .commands = kSpeakers});
 }
 
 }  // namespace csm::app

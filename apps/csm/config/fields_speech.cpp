@@ -74,6 +74,14 @@ void add_speech_fields(std::vector<Field>& table) {
                    .type = "X",
                    .help = "Above 0 speech ends sooner, below 0 later",
                    .commands = kSpeakers});
+  table.push_back({.section = "speech",
+                   .name = "deadline",
+                   .binding = bind([](Settings& s) -> auto& { return s.speech.deadline; }),
+                   .range = above(0).to(1e6),
+                   .type = "S",
+                   .help = "Stop when this much time has passed, however much was said",
+                   .unset = "none",
+                   .commands = kSpeakers});
 }
 
 }  // namespace csm::app

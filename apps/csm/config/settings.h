@@ -36,6 +36,7 @@ struct SpeechSettings {
   std::optional<int> max_frames;
   int min_frames = 0;
   float stop_bias = 0;
+  std::optional<double> deadline;
   std::string voice;  // a name, or the path of a file
   // Unlike in the library, the guard is on.
   std::string guard_policy = "retry";
@@ -48,6 +49,16 @@ struct WatermarkSettings {
   std::string preset = "normal";
   std::string payload;   // hexadecimal; empty: the default of WatermarkOptions
   std::string key_file;  // empty: watermark_key() looks elsewhere
+};
+
+// Which turns stay context when they do not all fit.
+struct ContextSettings {
+  std::optional<std::string> strategy;  // unset: what the command does by itself
+  std::string compress = "none";
+  double compress_seconds = 2;
+  std::optional<int> window;
+
+  ContextOptions options(ContextStrategy by_default) const;  // errors: UsageError
 };
 
 struct OutputSettings {
@@ -67,7 +78,9 @@ struct OutputSettings {
 
 struct Settings {
   EngineOptions engine;
+  std::optional<std::string> memory_limit;  // "2G"
   SpeechSettings speech;
+  ContextSettings context;
   SamplingSettings sampling;
   WatermarkSettings watermark;
   OutputSettings output;

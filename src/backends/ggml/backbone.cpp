@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/fail.h"
@@ -10,7 +11,7 @@
 namespace csm::ggml {
 namespace {
 
-constexpr int kBucketPositions = 256;
+constexpr int kBucketPositions = kKvStepPositions;
 constexpr int kMaxBlockRows = 128;  // of prefill: enough columns for full speed, few enough for small buffers
 
 int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -76,6 +77,51 @@ void Backbone::truncate(BackboneSequence& sequence, int position) {
   check_truncation(sequence, position);
   if (position < sequence.n_positions_) sequence.has_hidden_ = false;
   sequence.n_positions_ = position;
+}
+
+namespace {
+
+// The first n elements of each of n_rows rows, whose lengths differ; the rest of `to` becomes zero.
+void copy_row_starts(const ggml_tensor* from, ggml_tensor* to, size_t n) {
+  const size_t element = ggml_element_size(from);
+  const auto n_rows = static_cast<size_t>(from->ne[1]);
+  std::vector<std::byte> source(ggml_nbytes(from));
+  std::vector<std::byte> target(ggml_nbytes(to));
+  ggml_backend_tensor_get(from, source.data(), 0, source.size());
+  for (size_t row = 0; row < n_rows; ++row) {
+    std::memcpy(target.data() + row * to->nb[1], source.data() + row * from->nb[1], n * element);
+  }
+  ggml_backend_tensor_set(to, target.data(), 0, target.size());
+}
+
+void copy_rows(const ggml_tensor* from, ggml_tensor* to, size_t n_rows) {
+  std::vector<std::byte> bytes(n_rows * from->nb[1]);
+  ggml_backend_tensor_get(from, bytes.data(), 0, bytes.size());
+  ggml_backend_tensor_set(to, bytes.data(), 0, bytes.size());
+}
+
+}  // namespace
+
+void Backbone::copy_prefix(const BackboneSequence& from, int n_positions, BackboneSequence& to) {
+  if (&from == &to || n_positions < 0 || n_positions > from.n_positions_) {
+    fail(ErrorCode::kInvalidArgument, "cannot copy {} positions of a sequence that has {}{}", n_positions, from.n_positions_,
+         &from == &to ? " onto itself" : "");
+  }
+  if (n_positions > to.max_positions_) {
+    fail(ErrorCode::kResourceLimit, "{} positions do not fit a sequence of {}", n_positions, to.max_positions_);
+  }
+  to.has_hidden_ = false;
+  to.n_positions_ = n_positions;
+  if (n_positions == 0) return;
+  const auto n = static_cast<size_t>(n_positions);
+  for (size_t layer = 0; layer < from.cache_.k.size(); ++layer) {
+    copy_rows(from.cache_.k[layer], to.cache_.k[layer], n);
+    if (from.cache_.type == KvType::kQ8_0) {
+      copy_rows(from.cache_.v[layer], to.cache_.v[layer], n);
+    } else {
+      copy_row_starts(from.cache_.v[layer], to.cache_.v[layer], n);
+    }
+  }
 }
 
 // Sum of the unmasked columns' embeddings: [n, width].

@@ -11,6 +11,7 @@
 
 #include "backends/ggml/embedding.h"
 #include "backends/ggml/transformer.h"
+#include "model/kv_cache.h"
 #include "model/model.h"
 
 namespace csm::ggml {
@@ -66,6 +67,7 @@ class Backbone {
   std::unique_ptr<BackboneSequence> new_sequence(int max_positions);
   void append(BackboneSequence& sequence, FramesView rows);
   void truncate(BackboneSequence& sequence, int position);
+  void copy_prefix(const BackboneSequence& from, int n_positions, BackboneSequence& to);
   uint64_t matrix_bytes() const { return stack_.matrix_bytes; }
 
  private:

@@ -28,6 +28,9 @@ class GgmlLanguageModel final : public LanguageModel {
   std::unique_ptr<Sequence> new_sequence(int max_positions) override { return backbone_.new_sequence(max_positions); }
   void append(Sequence& sequence, FramesView rows) override { backbone_.append(own(sequence), rows); }
   void truncate(Sequence& sequence, int position) override { backbone_.truncate(own(sequence), position); }
+  void copy_prefix(const Sequence& from, int n_positions, Sequence& to) override {
+    backbone_.copy_prefix(dynamic_cast<const BackboneSequence&>(from), n_positions, own(to));
+  }
   void next_frames(std::span<FrameRequest> batch) override;
   uint64_t n_setups() const override { return device_->n_setups(); }
   uint64_t weight_bytes() const override { return weights_.n_bytes(); }

@@ -6,11 +6,12 @@
 
 #include "base/fail.h"
 #include "model/frame_request.h"
+#include "model/kv_cache.h"
 
 namespace csm::mlx_backend {
 namespace {
 
-constexpr int kStepPositions = 256;
+constexpr int kStepPositions = kKvStepPositions;
 constexpr int kMaxBlockRows = 128;  // of prefill: bounds the embeddings of all columns that are in memory at once
 
 int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -103,6 +104,43 @@ void Backbone::truncate(BackboneSequence& sequence, int position) const {
   check_truncation(sequence, position);
   if (position < sequence.n_positions_) sequence.hidden_.reset();
   sequence.n_positions_ = position;
+}
+
+void Backbone::copy_prefix(const BackboneSequence& from, int n_positions, BackboneSequence& to) const {
+  from.check_usable();
+  if (&from == &to || n_positions < 0 || n_positions > from.n_positions_) {
+    fail(ErrorCode::kInvalidArgument, "cannot copy {} positions of a sequence that has {}{}", n_positions,
+         from.n_positions_, &from == &to ? " onto itself" : "");
+  }
+  if (n_positions > to.max_positions_) {
+    fail(ErrorCode::kResourceLimit, "{} positions do not fit a sequence of {}", n_positions, to.max_positions_);
+  }
+  const mx::Stream& s = device_->stream();
+  const TransformerSpec& spec = spec_.backbone;
+  const int capacity = round_up(std::max(n_positions, 1), kStepPositions);
+  // Arrays of its own, since caches are written in place.
+  const auto copied = [&](const std::vector<mx::array>& arrays) {
+    std::vector<mx::array> result;
+    for (const mx::array& array : arrays) {
+      const mx::array kept = mx::slice(array, {0, 0, 0, 0}, {1, spec.n_kv_heads, n_positions, spec.head_dim}, s);
+      const mx::array zeros =
+          mx::zeros({1, spec.n_kv_heads, capacity - n_positions, spec.head_dim}, kv_dtype_, s);
+      result.push_back(mx::concatenate({kept, zeros}, 2, s));
+    }
+    return result;
+  };
+  std::vector<mx::array> k = copied(from.k_);
+  std::vector<mx::array> v = copied(from.v_);
+  std::vector<mx::array> all = k;
+  all.insert(all.end(), v.begin(), v.end());
+  evaluate(all);
+  to.k_ = std::move(k);
+  to.v_ = std::move(v);
+  to.capacity_ = capacity;
+  to.n_positions_ = n_positions;
+  to.hidden_.reset();
+  to.is_pending_ = false;
+  to.is_lost_ = false;
 }
 
 // Sum of the unmasked columns' embeddings: [1, n, width]. Columns that are masked in all rows are not looked up.

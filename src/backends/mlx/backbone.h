@@ -51,6 +51,7 @@ class Backbone {
   std::unique_ptr<BackboneSequence> new_sequence(int max_positions) const;
   void append(BackboneSequence& sequence, FramesView rows) const;
   void truncate(BackboneSequence& sequence, int position) const;
+  void copy_prefix(const BackboneSequence& from, int n_positions, BackboneSequence& to) const;
   uint64_t matrix_bytes() const { return stack_.matrix_bytes; }
 
  private:

@@ -43,6 +43,10 @@ class MlxLanguageModel final : public LanguageModel {
     guarded("the backbone", [&] { backbone_.append(own(sequence), rows); });
   }
   void truncate(Sequence& sequence, int position) override { backbone_.truncate(own(sequence), position); }
+  void copy_prefix(const Sequence& from, int n_positions, Sequence& to) override {
+    guarded("copying a sequence",
+            [&] { backbone_.copy_prefix(dynamic_cast<const BackboneSequence&>(from), n_positions, own(to)); });
+  }
   void next_frames(std::span<FrameRequest> batch) override {
     guarded("the next frame", [&] { run_frames(batch); });
   }
