@@ -16,6 +16,7 @@
 #include "output.h"
 #include "progress.h"
 #include "request.h"
+#include "watermark_key.h"
 
 namespace csm::app {
 namespace {
@@ -88,6 +89,7 @@ bool Chat::take(const std::string& line) {
 
 SpeechRequest Chat::request_of(const std::string& text) const {
   SpeechRequest request;
+  request.watermark.key = watermark_key(settings_.watermark);
   apply_settings(settings_, *conversation_.engine(), request);
   request.text = text;
   request.speaker = speaker_;

@@ -1,6 +1,7 @@
 #include "narration.h"
 
 #include <csm/error.h>
+#include <csm/inspect.h>
 #include <fmt/format.h>
 
 #include "flags.h"

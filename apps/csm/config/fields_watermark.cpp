@@ -5,7 +5,7 @@
 namespace csm::app {
 
 void add_watermark_fields(std::vector<Field>& table) {
-  const std::vector<std::string> markers = {"speak", "batch", "watermark add"};
+  const std::vector<std::string> markers = {"speak", "script", "batch", "chat", "watermark add"};
   table.push_back({.section = "marking",
                    .name = "watermark",
                    .binding = bind([](Settings& s) -> auto& { return s.watermark.kind; }),
@@ -36,7 +36,7 @@ void add_watermark_fields(std::vector<Field>& table) {
                    .type = "FILE",
                    .help = "File of a secret key; csm watermark key makes one",
                    .unset = "the digits in CSM_WATERMARK_KEY_HEX, or the public key",
-                   .commands = {"speak", "batch", "watermark add", "watermark detect", "watermark read"}});
+                   .commands = {"speak", "script", "batch", "chat", "watermark add", "watermark detect", "watermark read"}});
 }
 
 }  // namespace csm::app
