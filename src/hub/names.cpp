@@ -79,6 +79,7 @@ const std::vector<KnownModel>& known_models() {
       {"csm-1b-mlx", "mlx-community/csm-1b", "CSM-1B in the layout of MLX"},
       {"csm-1b-unsloth", "unsloth/csm-1b", "CSM-1B, a copy without a gate"},
       {"mimi", "kyutai/mimi", "the codec alone"},
+      {"silentcipher", "sony/silentcipher", "weights of the watermark that the reference CSM uses"},
   };
   return models;
 }

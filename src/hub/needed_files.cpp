@@ -19,6 +19,9 @@ constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 20;
 constexpr size_t kMaxShards = 1000;
 constexpr size_t kMaxListed = 8;
 constexpr const char* kTokenizers[] = {"tokenizer.json", "tokenizer.model"};  // the first one that is there
+// SilentCipher's repository holds these for 44.1 kHz; the last one is for reading marks.
+constexpr const char* kSilentCipherFiles[] = {"44_1_khz/73999_iteration/enc_c.ckpt", "44_1_khz/73999_iteration/dec_c.ckpt",
+                                              "44_1_khz/73999_iteration/dec_m_0.ckpt"};
 constexpr const char* kTransformersIndex = "transformers.safetensors.index.json";
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
@@ -136,6 +139,13 @@ void use_named(const Names& names, const std::string& named, const std::string& 
 
 NeededFiles choose_files(const std::vector<std::string>& names, const std::string& named, const std::string& where) {
   NeededFiles needed;
+  if (named.empty() && contains(names, kSilentCipherFiles[0])) {
+    needed.is_model = false;
+    for (const char* file : kSilentCipherFiles) {
+      if (contains(names, file)) needed.weights.emplace_back(file);
+    }
+    return needed;
+  }
   if (named.empty()) {
     choose_weights(names, where, needed);
   } else {

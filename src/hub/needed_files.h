@@ -10,6 +10,7 @@
 namespace csm {
 
 struct NeededFiles {
+  bool is_model = true;              // false: weights of something else, which needs neither codec nor tokenizer
   std::vector<std::string> small;    // configuration, tokenizer, index of shards: what to fetch first
   std::vector<std::string> absent;   // of the optional ones
   std::string index;                 // of shards; "" when the weights are in one file

@@ -97,11 +97,11 @@ CachedSnapshot look_in_cache(const HubCache& cache, const HubName& name) {
 }
 
 bool lacks_codec(const HubCache& cache, const Snapshot& snapshot) {
-  return snapshot.needed.codec.empty() && !has_codec(paths_of(cache, snapshot));
+  return snapshot.needed.is_model && snapshot.needed.codec.empty() && !has_codec(paths_of(cache, snapshot));
 }
 
 bool lacks_tokenizer(const HubCache& cache, const Snapshot& snapshot) {
-  return !has_tokenizer(snapshot.needed.small) && needs_tokenizer(paths_of(cache, snapshot));
+  return snapshot.needed.is_model && !has_tokenizer(snapshot.needed.small) && needs_tokenizer(paths_of(cache, snapshot));
 }
 
 std::optional<CompanionFile> find_companion(const HubCache& cache, const std::vector<Companion>& candidates) {

@@ -50,6 +50,15 @@ TEST(NeededFiles, PyTorchWhereThereIsNothingElse) {
   error_of([] { choose_files({"config.json", "one.pt", "two.pt"}, "", "a/b"); }, ErrorCode::kInvalidArgument);
 }
 
+TEST(NeededFiles, WatermarkWeightsAreNoModel) {
+  const std::string folder = "44_1_khz/73999_iteration/";
+  const NeededFiles needed = choose_files({"16_khz/97561_iteration/enc_c.ckpt", folder + "dec_c.ckpt", folder + "dec_m_0.ckpt",
+                                           folder + "enc_c.ckpt", folder + "hparams.yaml", folder + "opt.ckpt", "README.md"}, "", "a/b");
+  EXPECT_FALSE(needed.is_model);
+  EXPECT_EQ(needed.weights, (Names{folder + "enc_c.ckpt", folder + "dec_c.ckpt", folder + "dec_m_0.ckpt"}));
+  EXPECT_TRUE(needed.small.empty() && needed.absent.empty() && needed.codec.empty());
+}
+
 TEST(NeededFiles, SentencePieceWhereThereIsNoJson) {
   const NeededFiles needed = choose_files({"config.json", "model.safetensors", "tokenizer.model"}, "", "a/b");
   EXPECT_EQ(needed.small, (Names{"config.json", "tokenizer.model"}));
