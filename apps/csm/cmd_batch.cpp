@@ -18,6 +18,7 @@
 #include "progress.h"
 #include "request.h"
 #include "sound_output.h"
+#include "silentcipher.h"
 #include "watermark_key.h"
 
 namespace csm::app {
@@ -156,6 +157,9 @@ std::vector<Job> Batch::prepared(Engine& engine, std::vector<Job> jobs) {
   std::vector<Job> ready;
   for (Job& job : jobs) {
     try {
+      if (wants_silentcipher(job.line->settings.watermark)) {
+        throw UsageError("batch marks as it speaks, which SilentCipher cannot; use --watermark csm, then csm watermark add");
+      }
       job.request.text = job.line->text;
       job.request.context = context_of(*job.line);
       apply_settings(job.line->settings, engine, job.request);

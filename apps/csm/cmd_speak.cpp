@@ -19,6 +19,7 @@
 #include "output.h"
 #include "progress.h"
 #include "request.h"
+#include "silentcipher.h"
 #include "watermark_key.h"
 #include "sound_output.h"
 
@@ -55,6 +56,8 @@ struct SpeakOptions {
   std::string save_conversation;
   bool report_context = false;
   bool json = false;
+  std::shared_ptr<const SilentCipher> cipher;  // marks the finished speech; null: nothing does
+  WatermarkOptions own_mark;                   // csm's own, which follows it where both are asked for
 
   bool speaks() const { return sound.play || !sound.output.empty(); }
 };
@@ -124,7 +127,7 @@ void check_said(const SpeechResult& result) {
   throw Error(ErrorCode::kResourceLimit, "the deadline passed before anything was said; give more time or a shorter context");
 }
 
-// All of it before any of it is written: the guard may draw it again.
+// All of it before any of it is written: the guard may draw it again, and SilentCipher marks what is finished.
 SpeechResult speak_whole(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
@@ -139,6 +142,9 @@ SpeechResult speak_whole(Engine& engine, const SpeechRequest& request, SoundOutp
   progress.clear();
   check_interrupt();
   check_said(result);
+  if (options.cipher) {
+    result.stats.watermark = mark_finished(*options.cipher, options.settings.watermark, options.own_mark, result.audio);
+  }
   sound.add(result.audio.samples);
   sound.finish();
   return result;
@@ -146,7 +152,8 @@ SpeechResult speak_whole(Engine& engine, const SpeechRequest& request, SoundOutp
 
 SpeechResult speak(Engine& engine, const SpeechRequest& request, SoundOutput& sound, const SpeakOptions& options) {
   const bool streams = options.sound.play || options.sound.to_stdout();
-  if (!streams && request.guard.policy == GuardPolicy::kRetry) return speak_whole(engine, request, sound, options);
+  const bool is_whole = options.cipher || (!streams && request.guard.policy == GuardPolicy::kRetry);
+  if (is_whole) return speak_whole(engine, request, sound, options);
   Progress progress(options.settings.output.quiet);
   progress.show("reading the prompt");
   const auto start = std::chrono::steady_clock::now();
@@ -218,7 +225,8 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
           {"total_ms", stats.total_ms},     {"prompt_positions", stats.n_prompt_positions},
           {"reused_positions", stats.n_reused_positions},
           {"threads", stats.n_threads},     {"peak_memory_bytes", peak_memory_bytes()},
-          {"watermark", watermark_json(stats.watermark)}};
+          {"watermark", watermark_json(stats.watermark)},
+          {"silentcipher", options.cipher ? Json(to_string(silentcipher_message(options.settings.watermark))) : Json()}};
 }
 
 // A text of any length, piece by piece.
@@ -272,6 +280,11 @@ int run_speak(SpeakOptions options) {
   if (!conversation.turns().empty()) request = conversation.with_context(said);
   apply_voice(options.settings, *engine, request);
   said.speaker = request.speaker;
+  if (wants_silentcipher(options.settings.watermark)) {
+    options.cipher = open_silentcipher(options.settings.watermark);
+    options.own_mark = request.watermark;
+    request.watermark.enabled = false;
+  }
   if (!options.dump_prompt.empty()) write_tensor_file(options.dump_prompt, prompt_file(engine->prompt(request)));
   if (!options.speaks()) return kDone;
   std::optional<ContextReport> context;

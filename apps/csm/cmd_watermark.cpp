@@ -10,6 +10,7 @@
 #include "flags.h"
 #include "interrupt.h"
 #include "output.h"
+#include "silentcipher.h"
 #include "watermark_key.h"
 
 namespace csm::app {
@@ -21,6 +22,7 @@ constexpr const char* kFooter = R"(Examples:
   csm watermark add voice.flac -o marked.flac --watermark-payload 0A0B0C0D
   csm watermark key --new my.key
   csm watermark detect call.wav --key my.key --key old.key --speeds
+  csm watermark detect speech.wav --silentcipher
 
 detect and read look for the public key, for the key of --watermark-key or its setting, and for those of --key. They end
 with code 0 when every file carries a mark of one of them, else with 1. detect knows the payload of csm itself and those of
@@ -32,6 +34,8 @@ struct FindOptions {
   std::vector<std::string> payloads;
   WatermarkSearch search;
   bool json = false;
+  bool silentcipher = false;
+  bool reads = false;
 };
 
 void fill_search(FindOptions& options, const Settings& settings) {
@@ -86,7 +90,48 @@ bool any_found(const std::vector<WatermarkFinding>& findings) {
   return false;
 }
 
+// One file by SilentCipher's mark: a known message, or what the reference's rules read. Whether it is there.
+bool find_silentcipher(const SilentCipher& cipher, const FindOptions& options, const Settings& settings, const std::string& file, Json& json) {
+  const Audio audio = read_audio(file);
+  SilentCipherReadOptions how;
+  how.keep_going = [] { return !interrupted(); };
+  const HoldSignals held;
+  std::string text;
+  bool found = false;
+  if (options.reads) {
+    const SilentCipherReading reading = cipher.read(audio, how);
+    found = reading.found;
+    json = to_json(reading);
+    text = found ? fmt::format("message {}, confidence {:.3f}", to_string(reading.message), reading.confidence) : "no message";
+  } else {
+    const SilentCipherMessage message = silentcipher_message(settings.watermark);
+    const SilentCipherFinding finding = cipher.find(audio, message, options.search.false_positive_target, how);
+    found = finding.found;
+    json = to_json(finding, message);
+    text = fmt::format("{} {} (z {:.1f}, by chance {:.1e})", found ? "marked with message" : "no mark of message", to_string(message),
+                       finding.z, finding.false_positive_probability);
+  }
+  if (!options.json) print_text(fmt::format("{}: SilentCipher: {}", printable(file), text));
+  return found;
+}
+
+int run_find_silentcipher(const FindOptions& options, const Settings& settings) {
+  const std::shared_ptr<const SilentCipher> cipher = open_silentcipher(settings.watermark);
+  bool all = true;
+  Json files = Json::array();
+  for (const std::string& file : options.files) {
+    Json finding;
+    const bool found = find_silentcipher(*cipher, options, settings, file, finding);
+    check_interrupt();
+    all = all && found;
+    files.push_back({{"file", file}, {"found", found}, {"silentcipher", finding}});
+  }
+  if (options.json) print_json({{"files", files}});
+  return all ? kDone : kFailed;
+}
+
 int run_find(FindOptions options, const Settings& settings) {
+  if (options.silentcipher) return run_find_silentcipher(options, settings);
   fill_search(options, settings);
   bool all = true;
   Json files = Json::array();
@@ -111,6 +156,7 @@ struct AddOptions {
   std::string input;
   std::string output;
   bool json = false;
+  bool silentcipher = false;
 };
 
 int run_add(const AddOptions& options, const Settings& settings) {
@@ -120,6 +166,15 @@ int run_add(const AddOptions& options, const Settings& settings) {
   watermark.key = watermark_key(settings.watermark);
   const SampleFormat format = settings.output.is_float ? SampleFormat::kFloat32 : SampleFormat::kInt16;
   const HoldSignals held;
+  if (options.silentcipher) {
+    SilentCipherEmbedOptions cipher;
+    cipher.message = silentcipher_message(settings.watermark);
+    open_silentcipher(settings.watermark)->embed_file(options.input, options.output, format, cipher);
+    check_interrupt();
+    if (options.json) print_json({{"file", options.output}, {"silentcipher", to_string(cipher.message)}});
+    else print_text(fmt::format("csm: {}: marked by SilentCipher with message {}", printable(options.output), to_string(cipher.message)));
+    return kDone;
+  }
   const WatermarkStats stats = mark_audio_file(options.input, options.output, watermark, format);
   check_interrupt();
   if (options.json) {
@@ -135,7 +190,7 @@ int run_add(const AddOptions& options, const Settings& settings) {
 
 void add_find(CLI::App& watermark, const char* name, const char* text, Commands& commands) {
   const auto options = std::make_shared<FindOptions>();
-  const bool reads = std::string(name) == "read";
+  const bool reads = options->reads = std::string(name) == "read";
   if (reads) options->search.known_payloads.clear();
   CLI::App* app = watermark.add_subcommand(name, text);
   app->footer(kFooter);
@@ -156,6 +211,7 @@ void add_find(CLI::App& watermark, const char* name, const char* text, Commands&
       ->type_name("P")
       ->group("What to look for")
       ->capture_default_str();
+  app->add_flag("--silentcipher", options->silentcipher, "SilentCipher's mark instead of csm's own")->group("What to look for");
   app->add_flag("--speeds", options->search.speeds, "Also look for sound that was sped up or slowed down by up to 3 %")
       ->group("What to look for");
   add_json_flag(*app, options->json);
@@ -171,6 +227,7 @@ void add_adding(CLI::App& watermark, Commands& commands) {
       ->type_name("FILE")
       ->group("Output")
       ->required();
+  app->add_flag("--silentcipher", options->silentcipher, "SilentCipher's mark instead of csm's own")->group("Marking");
   add_json_flag(*app, options->json);
   commands.push_back({app, [options](const Configuration& from) { return run_add(*options, from.settings); }});
 }

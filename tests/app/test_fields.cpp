@@ -87,6 +87,8 @@ std::string consequences(const Settings& settings, const Engine& engine) {
   text += "backbone " + text_of(request.backbone_sampling) + "\ndepth " + text_of(request.depth_sampling) + "\n";
   const WatermarkOptions& w = request.watermark;
   text += fmt::format("watermark {} {} {:X} {}\n", w.enabled, to_string(w.preset), w.payload, settings.watermark.key_file);
+  text += fmt::format("silentcipher {} {} {}\n", settings.watermark.kind, settings.watermark.silentcipher_weights,
+                      settings.watermark.silentcipher_message);
   const AudioOutputOptions a = settings.output.audio({});
   text += fmt::format("audio {} {} {} {} {} {} {} {} {}\n", a.format, a.sample_rate_hz, a.fade_in_seconds, a.fade_out_seconds,
                       a.loudness_lufs.value_or(1), a.peak_db.value_or(1), a.true_peak_db.value_or(1),

@@ -49,6 +49,8 @@ struct WatermarkSettings {
   std::string preset = "normal";
   std::string payload;   // hexadecimal; empty: the default of WatermarkOptions
   std::string key_file;  // empty: watermark_key() looks elsewhere
+  std::string silentcipher_weights;  // empty: those of the hub
+  std::string silentcipher_message;  // empty: the reference CSM's
 };
 
 // Which turns stay context when they do not all fit.
