@@ -15,6 +15,7 @@
 #include "flags.h"
 #include "output.h"
 #include "request.h"
+#include "silentcipher.h"
 
 namespace csm::app {
 namespace {
@@ -60,6 +61,7 @@ int read_lines(Chat& chat) {
 int run_chat(ChatFlags flags) {
   const Settings& settings = flags.settings;
   if (flags.chat.folder.empty()) throw UsageError("where shall the speech go? add -o DIR");
+  refuse_silentcipher(settings.watermark, "csm chat");
   check_output_folder(flags.chat.save_path);
   ConversationOptions keeping;
   keeping.context = settings.context.options(ContextStrategy::kHybrid);

@@ -14,6 +14,7 @@
 #include "narration.h"
 #include "output.h"
 #include "request.h"
+#include "silentcipher.h"
 #include "watermark_key.h"
 
 namespace csm::app {
@@ -81,6 +82,7 @@ std::vector<NarrationPart> make_parts(const ScriptOptions& options, Engine& engi
 int run_script(ScriptOptions options) {
   if (options.sound.output.empty() && !options.sound.play) throw UsageError("where shall the speech go? add -o FILE.wav, -o - for standard output, or --play");
   if (options.json && options.sound.to_stdout()) throw UsageError("--json and -o - both want standard output; write the audio to a file, or drop --json");
+  refuse_silentcipher(options.settings.watermark, "csm script");
   check_audio_on_stdout(options.sound.output);
   check_output_folder(options.sound.output);
   (void)options.settings.output.audio(options.sound.tags);

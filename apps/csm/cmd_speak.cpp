@@ -231,6 +231,7 @@ Json to_json(const SpeakOptions& options, const std::string& model, const Speech
 
 // A text of any length, piece by piece.
 int read_aloud(SpeakOptions options) {
+  refuse_silentcipher(options.settings.watermark, "--file");
   NarrationPart part{read_text(options.long_file), 0, {}};
   options.settings.engine.model = model_or_bundled(options.settings.engine.model);
   const std::shared_ptr<Engine> engine = open_engine(options.settings.engine);

@@ -3,11 +3,18 @@
 #include <csm/watermark.h>
 #include <fmt/format.h>
 
+#include "flags.h"
 #include "model_name.h"
 
 namespace csm::app {
 
 bool wants_silentcipher(const WatermarkSettings& settings) { return settings.kind == "silentcipher" || settings.kind == "both"; }
+
+void refuse_silentcipher(const WatermarkSettings& settings, const char* command) {
+  if (!wants_silentcipher(settings)) return;
+  throw UsageError(fmt::format("{} writes speech as it comes, and SilentCipher marks what is finished: use csm's own mark, and csm watermark add "
+                               "--silentcipher on the file", command));
+}
 
 SilentCipherMessage silentcipher_message(const WatermarkSettings& settings) {
   return settings.silentcipher_message.empty() ? kCsmMessage : parse_silentcipher_message(settings.silentcipher_message);

@@ -14,6 +14,8 @@ namespace csm::app {
 
 // Whether the settings ask for it, alone or beside csm's own mark.
 bool wants_silentcipher(const WatermarkSettings& settings);
+// UsageError where SilentCipher is asked for and speech goes out piece by piece.
+void refuse_silentcipher(const WatermarkSettings& settings, const char* command);
 
 // The message of the settings, else the reference CSM's.
 SilentCipherMessage silentcipher_message(const WatermarkSettings& settings);
