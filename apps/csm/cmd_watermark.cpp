@@ -101,13 +101,13 @@ bool find_silentcipher(const SilentCipher& cipher, const FindOptions& options, c
   if (options.reads) {
     const SilentCipherReading reading = cipher.read(audio, how);
     found = reading.found;
-    json = to_json(reading);
+    json = app::to_json(reading);
     text = found ? fmt::format("message {}, confidence {:.3f}", to_string(reading.message), reading.confidence) : "no message";
   } else {
     const SilentCipherMessage message = silentcipher_message(settings.watermark);
     const SilentCipherFinding finding = cipher.find(audio, message, options.search.false_positive_target, how);
     found = finding.found;
-    json = to_json(finding, message);
+    json = app::to_json(finding, message);
     text = fmt::format("{} {} (z {:.1f}, by chance {:.1e})", found ? "marked with message" : "no mark of message", to_string(message),
                        finding.z, finding.false_positive_probability);
   }
