@@ -12,9 +12,11 @@ namespace csm::app {
 namespace {
 
 // Variables of the build, the tests and the library, which are no settings.
-const std::vector<std::string> kOtherVariables = {"CSM_CONFIG",  "CSM_PRESET",       "CSM_JOBS", "CSM_PROGRAM",
-                                                  "CSM_GGML_MODULES", "CSM_HUB_PYTHON", "CSM_LLAMA3_TOKENIZER",
-                                                  "CSM_WATERMARK_KEY_HEX"};
+const std::vector<std::string> kOtherVariables = {
+    "CSM_CONFIG",           "CSM_PRESET",           "CSM_JOBS",
+    "CSM_PROGRAM",          "CSM_GGML_MODULES",     "CSM_HUB_PYTHON",
+    "CSM_LLAMA3_TOKENIZER", "CSM_LLAMA3_TOKENIZER_MODEL", "CSM_SILENTCIPHER_EXAMPLES",
+    "CSM_WATERMARK_KEY_HEX"};
 
 // Empty counts as unset.
 std::optional<std::string> variable(const std::vector<std::string>& environment, const std::string& name) {
