@@ -63,7 +63,8 @@ int run_help(const CLI::App& program, const std::vector<std::string>& words) {
     }
     app = next;
   }
-  print_stdout(app->help(above));
+  // Not app->help(): that is the help of the command that was named, and here it is this one.
+  print_stdout(app->get_formatter()->make_help(app, above.empty() ? app->get_name() : above + " " + app->get_name(), CLI::AppFormatMode::Normal));
   return kDone;
 }
 

@@ -29,11 +29,11 @@ struct PullOptions {
 };
 
 std::string known_names() {
-  std::string text = "Short names:\n";
+  std::string text = "\n\nShort names:";
   for (const KnownModel& known : known_models()) {
-    text += fmt::format("  {:<16}{:<34}{}\n", known.short_name, known.repo, known.about);
+    text += fmt::format("\n  {:<16}{:<34}{}", known.short_name, known.repo, known.about);
   }
-  return text + "\n";
+  return text;
 }
 
 Json to_json(const PulledModel& model) {
@@ -70,7 +70,7 @@ int run_pull(const PullOptions& options) {
 void add_pull(CLI::App& program, Commands& commands) {
   CLI::App* app = program.add_subcommand("pull", "Fetch a model from the Hugging Face Hub");
   const auto options = std::make_shared<PullOptions>();
-  app->footer(known_names() + kFooter);
+  app->footer(kFooter + known_names());
   app->add_option("name", options->name, "owner/name[@revision], or a short name")->type_name("NAME")->required();
   app->add_flag("-q,--quiet", options->quiet, "No progress and no summary")->group("Output");
   add_json_flag(*app, options->json);

@@ -85,9 +85,14 @@ TEST_F(ConvertToMlx, FloatGgufFilesAreATargetToo) {
   ASSERT_EQ(run({"convert", demo_model(), path("demo.gguf"), "--quiet"}).code, 0);
   convert(path("demo.gguf"), "mlx", {"--dtype", "f32"});
   convert(demo_model(), "direct", {"--dtype", "f32"});
-  for (const char* name : {"model.safetensors", "mimi.safetensors", "config.json", "tokenizer.json"}) {
-    EXPECT_EQ(read_file(path(std::string("mlx/") + name)), read_file(path(std::string("direct/") + name))) << name;
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json"}) {
+    EXPECT_TRUE(read_file(path(std::string("mlx/") + name)) == read_file(path(std::string("direct/") + name))) << name;
   }
+  // The codec's biases are f32 in GGUF and f16 in the checkpoint: other bytes, the same values.
+  for (const char* name : {"mlx", "direct"}) {
+    ASSERT_EQ(run({"speak", "Hello.", "-m", path(name), "--greedy", "-o", path(std::string(name) + ".wav")}).code, 0);
+  }
+  EXPECT_TRUE(read_file(path("mlx.wav")) == read_file(path("direct.wav")));
   ASSERT_EQ(run({"convert", demo_model(), path("q8.gguf"), "--type", "q8_0", "--quiet"}).code, 0);
   EXPECT_TRUE(fails_with(run({"convert", path("q8.gguf"), path("none"), "--to", "mlx"}), 1, "already quantised"));
   EXPECT_FALSE(fs::exists(path("none")));

@@ -65,7 +65,7 @@ TEST_F(Usage, WhatIsMissingOrTooMuch) {
   EXPECT_TRUE(fails_with(run({"speak", "two", "words", "-o", path("a.wav")}), 2, "quotes"));
   EXPECT_TRUE(fails_with(run({"speak", "x"}), 2, "-o FILE.wav"));
   EXPECT_TRUE(fails_with(run({"speak", "-o", path("a.wav")}), 2, "--text-file"));
-  EXPECT_TRUE(fails_with(run({"speak", "x", "--text-file", "y", "-o", path("a.wav")}), 2, "either"));
+  EXPECT_TRUE(fails_with(run({"speak", "x", "--text-file", "y", "-o", path("a.wav")}), 2, "give one of"));
   EXPECT_TRUE(fails_with(run({"speak", "x", "-o", "-", "--json"}), 2, "standard output"));
   EXPECT_TRUE(fails_with(run({"speak", "x", "-o"}), 2, "-o"));
   EXPECT_TRUE(fails_with(run({"trace"}), 2, "--prompt"));

@@ -31,7 +31,7 @@ file(RENAME ${WORK}/first ${prefix})
 
 foreach(file share/man/man1/csm.1 share/bash-completion/completions/csm share/zsh/site-functions/_csm
     share/fish/vendor_completions.d/csm.fish)
-  file(STRINGS ${prefix}/${file} lines REGEX "max.{1,3}seconds")
+  file(STRINGS ${prefix}/${file} lines REGEX "max..?.?seconds")
   if(NOT lines)
     message(FATAL_ERROR "${prefix}/${file} is not there or does not know the program's flags")
   endif()

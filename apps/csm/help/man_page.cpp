@@ -97,7 +97,9 @@ std::string man_page(const std::vector<CommandInfo>& commands) {
   std::string text = fmt::format(".TH CSM 1 \"\" \"csm {}\" \"User Commands\"\n.SH NAME\ncsm \\- text and conversation in, "
                                  "speech out\n.SH SYNOPSIS\n\\fBcsm\\fR \\fIcommand\\fR [\\fIoptions\\fR]\n.SH DESCRIPTION\n",
                                  CSM_VERSION);
-  text += verbatim(commands.front().examples) + ".SH COMMANDS\n";
+  text += verbatim(commands.front().examples) + ".SH OPTIONS\n";
+  for (const FlagInfo& flag : commands.front().flags) text += flag_entry(flag);
+  text += ".SH COMMANDS\n";
   for (size_t i = 1; i < commands.size(); ++i) text += command_section(commands[i]);
   return text + environment_section() + kFiles;
 }
