@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the compression of old turns does to the voice: python3 tools/context_voice.py --csm build/csm [--sentences 20].
 
-A context in which speaker 0 sounds like speaker 1 of the bundled model pulls the next utterance of speaker 0 towards that voice. How far, with
-the context whole, compressed in each way, and left out, is measured on two proxies that need no speaker model:
+Speaker 0 of the bundled model speaks after a context in which it sounded like speaker 1 (--context-voice 0: like itself). Where the voice
+goes with that context whole, compressed in each way, and left out, is measured on two proxies that need no speaker model:
   pitch      median fundamental frequency of voiced frames, Hz
   envelope   distance of the mean mel cepstrum (12 coefficients, without the level) to that of each voice
 Prints a Markdown table. Needs NumPy. Nothing is downloaded.
@@ -145,12 +145,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csm", default="build/csm")
     parser.add_argument("--sentences", type=int, default=len(SENTENCES))
+    parser.add_argument("--context-voice", type=int, default=1, help="who is heard in the context: 1 (default) or 0")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         turns = []
         for i, text in enumerate(CONTEXT):
-            run(options.csm, "speak", text, "--speaker", 1, "--seed", 100 + i, "-o", folder / "turn.wav")
+            run(options.csm, "speak", text, "--speaker", options.context_voice, "--seed", 100 + i, "-o", folder / "turn.wav")
             run(options.csm, "codec", "encode", folder / "turn.wav", "-o", folder / "turn.safetensors")
             turns.append((text, read_codes(folder / "turn.safetensors")))
         own = measure(options.csm, folder, 0, None, options.sentences)

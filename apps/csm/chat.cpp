@@ -209,15 +209,33 @@ void Chat::command(const std::string& name, const std::string& rest) {
 }
 
 void Chat::use_voice(const std::string& name) {
-  for (Turn& turn : voice_turns(*conversation_.engine(), find_voice(name), speaker_)) {
-    const auto same = [&](const ConversationTurn& old) {
-      return old.speaker == turn.speaker && old.text == turn.text && turn.codes && old.codes.ids == turn.codes->ids;
-    };
-    const std::vector<ConversationTurn>& turns = conversation_.turns();
-    if (std::any_of(turns.begin(), turns.end(), same)) continue;  // a saved conversation has it already
-    turn.pinned = true;
-    conversation_.add_turn(turn);
+  replace_voice(voice_turns(*conversation_.engine(), find_voice(name), speaker_));
+}
+
+// Pinned turns that were not said here are the voice. What a saved conversation has already stays where it is, so that its prompt
+// begins as before.
+void Chat::replace_voice(const std::vector<Turn>& turns) {
+  Conversation changed = conversation_;
+  std::vector<bool> is_there(turns.size(), false);
+  for (size_t i = changed.turns().size(); i-- > 0;) {
+    const ConversationTurn& old = changed.turns()[i];
+    if (old.speaker != speaker_ || !old.pinned || old.generated) continue;
+    const auto same = std::find_if(turns.begin(), turns.end(), [&](const Turn& turn) {
+      return turn.text == old.text && turn.codes && turn.codes->ids == old.codes.ids;
+    });
+    if (same == turns.end()) {
+      changed.remove(i);
+    } else {
+      is_there[static_cast<size_t>(same - turns.begin())] = true;
+    }
   }
+  for (size_t i = 0; i < turns.size(); ++i) {
+    if (is_there[i]) continue;
+    Turn turn = turns[i];
+    turn.pinned = true;
+    changed.add_turn(turn);
+  }
+  conversation_ = std::move(changed);
 }
 
 // A voice by its name, or a recording and its words.
@@ -231,8 +249,7 @@ void Chat::add_voice(const std::string& rest) {
     turn.speaker = speaker_;
     turn.text = words;
     turn.audio = read_audio(name);
-    turn.pinned = true;
-    conversation_.add_turn(turn);
+    replace_voice({turn});
   }
   saved();
   print_text(fmt::format("csm: speaker {} sounds like {} from here on", speaker_, printable(name)));

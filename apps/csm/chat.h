@@ -26,8 +26,8 @@ class Chat {
  public:
   Chat(Conversation conversation, ChatOptions options, const Settings& settings);
 
-  // The current speaker sounds like this voice from here on: its clips become pinned turns. Errors: those of find_voice and
-  // voice_turns.
+  // The current speaker sounds like this voice from here on: its clips become pinned turns, in place of those of the voice before.
+  // Errors: those of find_voice and voice_turns.
   void use_voice(const std::string& name);
   // Says a line or does what it commands. False when it was /quit. Errors: csm::Error, UsageError for commands; the conversation
   // is then as it was.
@@ -39,6 +39,7 @@ class Chat {
   void say(const std::string& text);
   void command(const std::string& name, const std::string& rest);
   void add_voice(const std::string& rest);
+  void replace_voice(const std::vector<Turn>& turns);
   SpeechResult generate(const SpeechRequest& request, SoundOutput& sound);
   void list_turns() const;
   void report(const SpeechRequest& request, const SpeechStats& stats, const std::string& path) const;

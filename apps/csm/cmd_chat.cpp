@@ -1,10 +1,11 @@
 // csm chat: type a line, get it spoken; what was said is context.
 #include <csm/error.h>
 #include <csm/voice.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <random>
 
@@ -13,6 +14,7 @@
 #include "conversation.h"
 #include "files.h"
 #include "flags.h"
+#include "interrupt.h"
 #include "output.h"
 #include "request.h"
 #include "silentcipher.h"
@@ -41,14 +43,28 @@ void make_folder(const std::string& folder) {
   if (error) throw Error(ErrorCode::kIo, "cannot make the folder '" + folder + "': " + error.message());
 }
 
+// False at the end of the input. A signal ends the wait. Errors: kCancelled.
+bool read_line(std::string& line) {
+  line.clear();
+  for (int c = std::getc(stdin); c != EOF; c = std::getc(stdin)) {
+    if (c == '\n') return true;
+    line += static_cast<char>(c);
+  }
+  check_interrupt();
+  return !line.empty();
+}
+
 // Lines until /quit or the end of the input. A line that fails is reported, and the chat goes on; the exit code remembers it.
+// A signal between two lines of a pipe stops the second one.
 int read_lines(Chat& chat) {
   const bool asks = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+  const HoldSignals held;
   int code = kDone;
   std::string line;
   for (;;) {
-    if (asks) std::cerr << chat.prompt() << std::flush;
-    if (!std::getline(std::cin, line)) return code;
+    if (asks) check_interrupt();
+    if (asks) fmt::print(stderr, "{}", chat.prompt());
+    if (!read_line(line)) return code;
     try {
       if (!chat.take(line)) return code;
     } catch (const std::exception& error) {

@@ -18,9 +18,10 @@ std::string to_text(const ContextReport& report) {
                         human_bytes(turn.kv_bytes), turn.reason);
   }
   const int n_free = report.window - report.n_used_positions();
-  text += fmt::format("{} positions of context + {} of text = {}; {} are left for speech, about {} frames are expected and {} held "
-                      "free; {} of keys and values in {} for a position",
-                      report.n_context_positions, report.n_text_positions, report.n_used_positions(), n_free,
+  text += fmt::format("{} positions of context + {} of text = {}, {}; about {} frames of speech are expected, {} held free; "
+                      "{} of keys and values in {} for a position",
+                      report.n_context_positions, report.n_text_positions, report.n_used_positions(),
+                      n_free < 0 ? fmt::format("{} too many", -n_free) : fmt::format("{} are left for speech", n_free),
                       report.n_expected_frames, report.n_reserved_frames, human_bytes(report.kv_bytes_per_position),
                       report.kv_type);
   return text;

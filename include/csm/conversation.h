@@ -67,7 +67,9 @@ class Conversation {
   void add_turn(const Turn& turn);
   // Errors: kInvalidArgument when there is no such turn.
   void set_pinned(size_t turn, bool pinned);
-  // Takes the last turn away and returns it; nothing when there is none.
+  // Takes a turn away and returns it. Errors: kInvalidArgument when there is no such turn.
+  ConversationTurn remove(size_t turn);
+  // The same with the last one; nothing when there is none.
   std::optional<ConversationTurn> undo();
   // Takes all away.
   void clear() { turns_.clear(); }
@@ -84,6 +86,8 @@ class Conversation {
   static Conversation load(std::shared_ptr<Engine> engine, const std::string& path, const ConversationOptions& options = {});
 
  private:
+  void check_turn(size_t turn) const;
+
   std::shared_ptr<Engine> engine_;
   ConversationOptions options_;
   std::vector<ConversationTurn> turns_;

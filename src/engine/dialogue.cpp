@@ -98,24 +98,31 @@ void Conversation::add_turn(const Turn& turn) {
   turns_.push_back(std::move(added));
 }
 
-void Conversation::set_pinned(size_t turn, bool pinned) {
+void Conversation::check_turn(size_t turn) const {
   if (turn >= turns_.size()) {
     fail(ErrorCode::kInvalidArgument, "turn {} was asked for; the conversation has {}", turn + 1, turns_.size());
   }
+}
+
+void Conversation::set_pinned(size_t turn, bool pinned) {
+  check_turn(turn);
   turns_[turn].pinned = pinned;
+}
+
+ConversationTurn Conversation::remove(size_t turn) {
+  check_turn(turn);
+  ConversationTurn removed = std::move(turns_[turn]);
+  turns_.erase(turns_.begin() + static_cast<std::ptrdiff_t>(turn));
+  return removed;
 }
 
 std::optional<ConversationTurn> Conversation::undo() {
   if (turns_.empty()) return std::nullopt;
-  ConversationTurn last = std::move(turns_.back());
-  turns_.pop_back();
-  return last;
+  return remove(turns_.size() - 1);
 }
 
 Audio Conversation::audio(size_t turn) const {
-  if (turn >= turns_.size()) {
-    fail(ErrorCode::kInvalidArgument, "turn {} was asked for; the conversation has {}", turn + 1, turns_.size());
-  }
+  check_turn(turn);
   if (turns_[turn].codes.n_frames() == 0) fail(ErrorCode::kNotFound, "turn {} is text alone, without sound", turn + 1);
   return engine_->decode(turns_[turn].codes);
 }

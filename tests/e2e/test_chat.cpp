@@ -72,7 +72,7 @@ TEST_F(Chat, SavedConversationsGoOn) {
 TEST_F(Chat, CtrlCStopsTheSpeechAndTheChatGoesOn) {
   Surroundings surroundings;
   surroundings.input = "Yes.\nIt is a long way to the sea, and the road goes over the hills and through the woods.\nNo.\n";
-  Running chatting({"chat", "--model", demo_model(), "--threads", "1", "--min-frames", "100", "--seed", "7", "--json", "-o", path("talk")},
+  Running chatting({"chat", "--model", demo_model(), "--threads", "1", "--min-frames", "60", "--guard", "off", "--seed", "7", "--json", "-o", path("talk")},
                    surroundings);
   chatting.read_some_output();  // the first line was said; the second one takes a while
   chatting.signal(SIGINT);
@@ -81,6 +81,23 @@ TEST_F(Chat, CtrlCStopsTheSpeechAndTheChatGoesOn) {
   EXPECT_NE(outcome.err.find("not said and not kept: cancelled"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.out.find("\"turn\":2,\"speaker\":0,\"text\":\"No.\""), std::string::npos) << outcome.out;
   EXPECT_EQ(outcome.out.find("long way"), std::string::npos);
+}
+
+TEST_F(Chat, VoicesTakeEachOthersPlace) {
+  const Outcome outcome = chat("/voice female\n/turns\n/voice nobody\n/save " + path("a.json") + "\n", {"--voice", "male"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("there is no voice 'nobody'"), std::string::npos) << outcome.err;
+  const auto with = [&](const std::string& voice) {
+    const Outcome again = chat("/save " + path("b.json") + "\n", {"--conversation", path("a.json"), "--voice", voice, "--speaker", "1"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    return nlohmann::json::parse(read_file(path("b.json"))).at("turns");
+  };
+  const auto turns = nlohmann::json::parse(read_file(path("a.json"))).at("turns");
+  ASSERT_EQ(turns.size(), 1U) << "one voice, not two";
+  EXPECT_EQ(turns[0].at("pinned"), true);
+  EXPECT_EQ(with("female"), turns) << "it is there already";
+  ASSERT_EQ(with("male").size(), 1U);
+  EXPECT_NE(with("male")[0].at("codes"), turns[0].at("codes"));
 }
 
 TEST_F(Chat, RefusesWhatItCannotDo) {

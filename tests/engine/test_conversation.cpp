@@ -95,6 +95,11 @@ TEST(Conversation, UndoTakesTurnsAwayUntilThereAreNone) {
   EXPECT_EQ(conversation.undo()->text, kTexts[0]);
   EXPECT_FALSE(conversation.undo());
   EXPECT_TRUE(conversation.turns().empty());
+  talk(conversation, 2);
+  EXPECT_EQ(conversation.remove(0).text, kTexts[0]);
+  ASSERT_EQ(conversation.turns().size(), 1U);
+  EXPECT_EQ(conversation.turns()[0].text, kTexts[1]);
+  error_of(ErrorCode::kInvalidArgument, [&] { conversation.remove(1); });
 }
 
 TEST(Conversation, TurnsFromOutsideAreEncodedAtOnce) {
