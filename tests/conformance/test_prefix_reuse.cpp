@@ -127,7 +127,7 @@ class PrefixReuse : public ::testing::TestWithParam<std::string> {
 constexpr const char* kDemo = CSM_MODELS_DIR "/demo";
 
 TEST_P(PrefixReuse, EqualsAFreshPrefillWithAnyWeights) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kBF16, WeightType::kQ8_0, WeightType::kQ4_0}) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0, WeightType::kQ4_0}) {
     SCOPED_TRACE(static_cast<int>(type));
     load(kDemo, type, KvType::kF32);
     expect_conversations_reuse();
