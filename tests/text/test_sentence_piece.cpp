@@ -86,9 +86,9 @@ TEST(SentencePiece, InvalidUtf8SaysWhere) {
 
 TEST(SentencePiece, LongTextsAreQuick) {
   const auto tokenizer = Tokenizer::load(kFolder + "unigram.model");
-  for (const std::string part : {"a", " ", std::string(1, '\0').c_str(), "\xEF\xAC\x81", "<s", "the "}) {
+  for (const std::string part : {"a", " ", "\xEF\xAC\x81", "<s", "the "}) {
     std::string text = "a";
-    while (!part.empty() && text.size() < 50'000) text += part;
+    while (text.size() < 50'000) text += part;
     EXPECT_LE(tokenizer->encode(text).size(), text.size() + 1);
   }
   EXPECT_GT(tokenizer->encode(std::string(50'000, '\0')).size(), 0u);
