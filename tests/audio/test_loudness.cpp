@@ -21,7 +21,7 @@ class Level : public AudioTest {
     writer->push(samples);
     summary = writer->finish();
     std::vector<float> result(sink.bytes.size() / 4);
-    std::memcpy(result.data(), sink.bytes.data(), sink.bytes.size());
+    if (!result.empty()) std::memcpy(result.data(), sink.bytes.data(), sink.bytes.size());
     return result;
   }
   static double loudness(const std::vector<float>& samples, int rate_hz = 24'000) {

@@ -103,8 +103,10 @@ TEST(TiktokenFile, IdsOfTheJsonForm) {
       EXPECT_EQ(tokenizer->encode(text), expected->encode(text)) << name << ": " << text;
       EXPECT_EQ(tokenizer->encode_with_special_tokens(text), expected->encode_with_special_tokens(text)) << name << ": " << text;
     };
-    for (const json& item : read_json(kData + "/gold/" + name + "/tokenizer_vectors.json").at("vectors")) check(item.at("text"));
-    for (const json& text : read_json(kTests + "/text/vectors.json").at("texts")) check(text);
+    const json golden = read_json(kData + "/gold/" + name + "/tokenizer_vectors.json");
+    for (const json& item : golden.at("vectors")) check(item.at("text"));
+    const json more = read_json(kTests + "/text/vectors.json");
+    for (const json& text : more.at("texts")) check(text);
   }
 }
 
@@ -127,7 +129,8 @@ TEST(TiktokenFile, Llama3Goldens) {
   if (path == nullptr) GTEST_SKIP() << "set CSM_LLAMA3_TOKENIZER_MODEL to Llama 3's tokenizer.model";
   const auto tokenizer = Tokenizer::load(path);
   EXPECT_EQ(tokenizer->n_ids(), 128'256);
-  for (const json& item : read_json(kData + "/gold/llama3_tokenizer_vectors.json").at("vectors")) {
+  const json golden = read_json(kData + "/gold/llama3_tokenizer_vectors.json");
+  for (const json& item : golden.at("vectors")) {
     const auto text = item.at("text").get<std::string>();
     EXPECT_EQ(tokenizer->encode(text), item.at("ids").get<Ids>()) << text;
     EXPECT_EQ(tokenizer->encode_with_special_tokens(text), item.at("ids_bos_eos").get<Ids>()) << text;
