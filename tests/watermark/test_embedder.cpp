@@ -1,6 +1,7 @@
 // The embedder: alignment, pieces, silence, peaks, presets, rates.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
@@ -8,15 +9,25 @@
 
 #include "watermark_test.h"
 
-// Counts what this program allocates, for the test that a frame allocates nothing.
-static size_t n_allocations = 0;
-void* operator new(size_t n) {
+// Counts what this program allocates, for the test that a frame allocates nothing. Threads of other tests allocate too.
+static std::atomic<size_t> n_allocations{0};
+static void* counted_allocation(size_t n) {
   ++n_allocations;
-  if (void* memory = std::malloc(n > 0 ? n : 1)) return memory;
+  return std::malloc(n > 0 ? n : 1);
+}
+void* operator new(size_t n) {
+  if (void* memory = counted_allocation(n)) return memory;
   throw std::bad_alloc();
 }
+void* operator new[](size_t n) { return operator new(n); }
+void* operator new(size_t n, const std::nothrow_t&) noexcept { return counted_allocation(n); }
+void* operator new[](size_t n, const std::nothrow_t&) noexcept { return counted_allocation(n); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace csm {
 namespace {
